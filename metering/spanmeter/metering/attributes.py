@@ -1,0 +1,89 @@
+"""Every attribute name on the wire, in one place.
+
+Names in the `gen_ai.*` namespace are OpenTelemetry's, as of semantic-conventions-genai (2026-06); they are
+owned here because the Python constants for them are marked deprecated. Names under `tenant.*`, `usage.*` and the
+other dimensions are ours: the same name is used in W3C baggage and on spans.
+
+This module imports nothing, so that the instrumentation can use it inside any application.
+"""
+
+from typing import Final
+
+# Who: the usage context. The same names in baggage and on spans.
+TENANT_ID: Final = "tenant.id"
+WORKSPACE_ID: Final = "workspace.id"
+PROJECT_ID: Final = "project.id"
+USER_ID: Final = "user.id"
+USAGE_FEATURE: Final = "usage.feature"
+USAGE_WORKFLOW: Final = "usage.workflow"
+USAGE_ACTION: Final = "usage.action"
+USAGE_LABEL: Final = "usage.label"
+USAGE_IDEMPOTENCY_KEY: Final = "usage.idempotency_key"
+USAGE_ACCOUNT_TYPE: Final = "usage.account_type"
+USAGE_BILLABLE_STATE: Final = "usage.billable_state"
+USAGE_BYOK: Final = "usage.byok"
+USAGE_DIMENSION_PREFIX: Final = "usage.dimension."
+
+# How much, beside the token counts that OpenTelemetry names.
+USAGE_UNIT: Final = "usage.unit"
+USAGE_QUANTITY: Final = "usage.quantity"
+USAGE_SOURCE: Final = "usage.source"
+USAGE_ATTEMPT: Final = "usage.attempt"
+USAGE_CALLSITE: Final = "usage.callsite"
+USAGE_REGION: Final = "usage.region"
+USAGE_SERVICE_TIER: Final = "usage.service_tier"
+USAGE_RAW: Final = "usage.raw"
+"""The provider's usage block as it was sent, JSON text. Counts only: it never holds prompts or completions."""
+USAGE_CACHE_WRITE_PREFIX: Final = "usage.cache_write."
+"""Cache writes by time-to-live: `usage.cache_write.5m.input_tokens`."""
+USAGE_CACHE_WRITE_SUFFIX: Final = ".input_tokens"
+
+# OpenTelemetry GenAI: the call.
+OPERATION_NAME: Final = "gen_ai.operation.name"
+PROVIDER_NAME: Final = "gen_ai.provider.name"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_STREAM: Final = "gen_ai.request.stream"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+RESPONSE_ID: Final = "gen_ai.response.id"
+RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+
+# OpenTelemetry GenAI: token counts. Input includes cache reads and writes, output includes reasoning.
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+AUDIO_INPUT_TOKENS: Final = "gen_ai.usage.audio.input_tokens"
+AUDIO_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.audio.cache_read.input_tokens"
+AUDIO_OUTPUT_TOKENS: Final = "gen_ai.usage.audio.output_tokens"
+IMAGE_INPUT_TOKENS: Final = "gen_ai.usage.image.input_tokens"
+IMAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.image.cache_read.input_tokens"
+IMAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.image.output_tokens"
+
+# OpenTelemetry, general.
+ERROR_TYPE: Final = "error.type"
+HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+SERVICE_NAME: Final = "service.name"
+DEPLOYMENT_ENVIRONMENT_NAME: Final = "deployment.environment.name"
+
+# `gen_ai.operation.name` values that are one request to a provider, and so are metered.
+CHAT: Final = "chat"
+GENERATE_CONTENT: Final = "generate_content"
+TEXT_COMPLETION: Final = "text_completion"
+EMBEDDINGS: Final = "embeddings"
+
+# `error.type` values that say how a call ended rather than what failed.
+TIMEOUT: Final = "timeout"
+CANCELLED: Final = "cancelled"
+
+# `usage.source` values.
+SOURCE_PROVIDER: Final = "provider"
+SOURCE_TOKENIZER: Final = "tokenizer"
+SOURCE_ESTIMATE: Final = "estimate"
+SOURCE_NONE: Final = "none"
+
+SCOPE_PREFIX: Final = "spanmeter."
+"""Instrumentation scopes of ours begin with this, followed by the client library's name."""

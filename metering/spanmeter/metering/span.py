@@ -1,0 +1,28 @@
+"""One span as every decoder hands it to metering: plain values, no protocol types."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+Scalar = str | bool | int | float | bytes
+AttributeValue = Scalar | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"] | None
+Attributes = Mapping[str, AttributeValue]
+
+
+class Span(NamedTuple):
+    """One finished span.
+
+    `trace_id` is 16 bytes, `span_id` and `parent_span_id` 8 (the latter empty for a root span); times are
+    nanoseconds since the Unix epoch. `resource` holds the attributes of the process that made it.
+    """
+
+    trace_id: bytes
+    span_id: bytes
+    parent_span_id: bytes
+    name: str
+    start_ns: int
+    end_ns: int
+    failed: bool
+    attributes: Attributes
+    resource: Attributes
+    scope_name: str
+    scope_version: str
