@@ -1,0 +1,48 @@
+# Every target does its own set-up; a second run of any of them does none.
+#   make test ARGS="-k tenant"     make test ARGS="-n 0 tests/unit/metering"
+
+PYTHON ?= python3
+BIN := .venv/bin
+ROOTS := instrumentation metering storage collector_receiver console examples tests
+EXTRAS := collector,embedded,otlp-grpc,demo
+
+# The stamp is named by what it depends on, so a checkout of other requirements installs again.
+STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
+
+.PHONY: venv demo test check fmt clean
+.DEFAULT_GOAL := test
+
+venv: $(STAMP)
+
+# pip comes from outside: Debian's python3 has venv but, without python3-venv, no ensurepip.
+# uv installs in seconds what takes pip a minute; where it cannot, pip does the same.
+$(STAMP):
+	$(PYTHON) -m venv --clear --without-pip .venv
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --constraint constraints.txt pip uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
+	    --editable '.[$(EXTRAS)]' --group dev \
+	|| $(BIN)/python -m pip install --quiet --constraint constraints.txt \
+	    --editable '.[$(EXTRAS)]' --group dev
+	touch $@
+
+demo: venv
+	$(BIN)/spanmeter demo
+
+test: venv
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+# Each check runs even where an earlier one fails: one run reports all there is to mend.
+check: venv
+	@status=0; \
+	for tool in 'ruff check $(ROOTS)' 'ruff format --check $(ROOTS)' mypy pyright lint-imports; do \
+	    echo "== $$tool"; $(BIN)/$$tool || status=1; \
+	done; \
+	exit $$status
+
+fmt: venv
+	$(BIN)/ruff check --fix $(ROOTS)
+	$(BIN)/ruff format $(ROOTS)
+
+clean:
+	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis
+	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""OTLP in: decode, normalise, cost, commit, and only then acknowledge."""

@@ -1,0 +1,1 @@
+"""What runs inside the metered app: usage context, client patches, lossless export."""

@@ -1,0 +1,1 @@
+"""The domain, pure and without I/O: attribute names, usage events, dialects, rates and costing."""

@@ -1,0 +1,1 @@
+"""The ledger in TimescaleDB: schema and migrations, the writer, typed reads."""
