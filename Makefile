@@ -17,7 +17,8 @@ venv: $(STAMP)
 # pip comes from outside: Debian's python3 has venv but, without python3-venv, no ensurepip.
 # uv installs in seconds what takes pip a minute; where it cannot, pip does the same.
 $(STAMP):
-	$(PYTHON) -m venv --clear --without-pip .venv
+	$(PYTHON) -m venv --without-pip .venv
+	rm -f .venv/.ready-*
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --constraint constraints.txt pip uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
 	    --editable '.[$(EXTRAS)]' --group dev \
