@@ -1,0 +1,75 @@
+"""Billable state: whether a row is charged to its tenant, and the rule that decided.
+
+The first rule that applies wins. Cost is booked whatever the state: the provider charges for failures too.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from spanmeter.metering.unmeterable import Unmeterable
+from spanmeter.metering.usage_event import BillableState, Status
+
+NOT_CUSTOMERS: Final = frozenset(
+    {"dev", "development", "local", "test", "testing", "ci", "qa", "staging", "demo", "sandbox"}
+)
+"""Values of `deployment.environment.name` in which no customer works."""
+
+
+class Facts(NamedTuple):
+    """What the rules look at."""
+
+    declared: str | None
+    status: Status
+    produced_output: bool
+    account_type: str | None
+    environment: str | None
+
+
+class Rule(NamedTuple):
+    """`state` applies where `applies` says so; `name` goes on the row."""
+
+    name: str
+    state: BillableState
+    applies: Callable[[Facts], bool]
+
+
+RULES_VERSION: Final = "defaults-1"
+
+RULES: Final = (
+    Rule("failed", "ignored", lambda facts: facts.status == "error"),
+    Rule(
+        "no_output",
+        "ignored",
+        lambda facts: facts.status in {"timeout", "cancelled"} and not facts.produced_output,
+    ),
+    Rule("internal", "ignored", lambda facts: facts.account_type == "internal"),
+    Rule(
+        "environment", "ignored", lambda facts: (facts.environment or "").lower() in NOT_CUSTOMERS
+    ),
+    Rule("trial", "included", lambda facts: facts.account_type == "trial"),
+    Rule("free", "included", lambda facts: facts.account_type == "free"),
+    Rule("otherwise", "billable", lambda facts: True),
+)
+
+DECLARED: Final[dict[str, BillableState]] = {
+    "billable": "billable",
+    "included": "included",
+    "ignored": "ignored",
+}
+
+
+def billable_state(facts: Facts) -> tuple[BillableState, str]:
+    """The state and the reason, which names rule set and rule: `("included", "defaults-1/trial")`.
+
+    What the application declares overrides the rules. Raises `Unmeterable` where it declares no known state.
+    """
+    if facts.declared is not None:
+        state = DECLARED.get(facts.declared)
+        if state is None:
+            raise Unmeterable(
+                "bad_billable_state",
+                f"usage.billable_state is {facts.declared!r}; it must be billable, included or ignored",
+            )
+        return state, "declared"
+    rule = next(rule for rule in RULES if rule.applies(facts))
+    return rule.state, f"{RULES_VERSION}/{rule.name}"
