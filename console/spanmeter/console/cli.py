@@ -1,0 +1,45 @@
+"""The `spanmeter` command. Each subcommand is one file, imported when it is asked for."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+import click
+
+# One line per command: where it lives. Nothing heavier than click is imported at the top of these
+# modules, so that `spanmeter --help` works, and is fast, in every install.
+COMMANDS = {
+    "up": "spanmeter.console.commands.up:up",
+    "collector": "spanmeter.console.commands.collector:collector",
+    "db": "spanmeter.console.commands.db:db",
+    "report": "spanmeter.console.commands.report:report",
+    "demo": "spanmeter.console.commands.demo:demo",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported from `COMMANDS` on first use, and keep its order."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        return cast(click.Command, getattr(import_module(module), name))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="SPANMETER_CONFIG",
+    help="Settings as TOML. Default: ./spanmeter.toml, if there is one.",
+)
+@click.version_option(None, "-V", "--version", package_name="spanmeter", prog_name="spanmeter")
+def main(config: Path | None) -> None:
+    """Usage, cost and margin per tenant for every LLM call of your app.
+
+    Settings come from flags, then SPANMETER_* variables, then a TOML file.
+    """

@@ -1,0 +1,1 @@
+"""What `spanmeter demo` is made of."""

@@ -1,0 +1,58 @@
+"""The flags that several commands share, and how a command receives them: as one `Settings`."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from spanmeter.console.failures import UnusableSetting
+from spanmeter.console.settings import LOG_LEVELS, InvalidSetting, Settings
+
+_FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
+    "dsn": click.option(
+        "--dsn", metavar="DSN", help="The ledger's PostgreSQL or TimescaleDB. [SPANMETER_DSN]"
+    ),
+    "data": click.option(
+        "--data",
+        metavar="DIR",
+        help="Where the embedded database lives. [SPANMETER_DATA]"
+        " Default: ~/.local/share/spanmeter.",
+    ),
+    "grpc": click.option(
+        "--grpc",
+        metavar="HOST:PORT",
+        help="Where spans are received; port 0 picks a free one. [SPANMETER_GRPC]"
+        " Default: 127.0.0.1:4317, this machine only.",
+    ),
+    "log_level": click.option(
+        "--log-level",
+        type=click.Choice(LOG_LEVELS, case_sensitive=False),
+        help="How much is logged, to standard error. [SPANMETER_LOG_LEVEL] Default: info.",
+    ),
+}
+
+
+def accepts(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command these shared flags; it receives the run's `Settings` first."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def with_settings(**arguments: Any) -> None:
+            given = {name: arguments.pop(name) for name in names}
+            command(_settings(given), **arguments)
+
+        decorated: Callable[..., None] = with_settings
+        for name in reversed(names):
+            decorated = _FLAGS[name](decorated)
+        return decorated
+
+    return decorate
+
+
+def _settings(given: dict[str, object]) -> Settings:
+    config = click.get_current_context().find_root().params.get("config")
+    try:
+        return Settings.read(given, file=config)
+    except InvalidSetting as error:
+        raise UnusableSetting(str(error)) from error

@@ -1,0 +1,139 @@
+"""A listing and its three forms: a table for people, JSON and CSV for programs.
+
+JSON and CSV hold every value exactly: counts as numbers, money as the ledger's own decimal digits,
+times as ISO 8601. Only the table rounds, and only for the eye.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+Value = str | int | Decimal | datetime | None
+
+# A single call costs fractions of a cent: six decimals show one token of the cheapest models.
+MONEY_STEP: Final = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `name` in JSON and CSV, `heading` in a table, `missing` for no value there."""
+
+    name: str
+    heading: str
+    missing: str = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Rows under columns; `totals` has one value per column, `about` what was asked."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Value]]
+    totals: Sequence[Value] | None = None
+    about: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    notes: Sequence[str] = ()
+
+
+def as_table(listing: Listing) -> str:
+    """Aligned text: counts grouped by thousands, money with six decimals, totals under a line."""
+    body = [_cells(row, listing.columns) for row in listing.rows]
+    totals = _cells(listing.totals, listing.columns) if listing.totals else None
+    heading = [column.heading for column in listing.columns]
+    lines = [heading, *body, *([totals] if totals else [])]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    rule = "  ".join("-" * width for width in widths)
+    to_the_right = [_is_quantity(listing, index) for index in range(len(widths))]
+
+    def aligned(cells: Sequence[str]) -> str:
+        parts = zip(cells, widths, to_the_right, strict=True)
+        return "  ".join(c.rjust(w) if right else c.ljust(w) for c, w, right in parts).rstrip()
+
+    text = [aligned(heading), rule, *map(aligned, body)]
+    if totals:
+        text += [rule, aligned(totals)]
+    return "\n".join([*text, *([""] if listing.notes else []), *listing.notes]) + "\n"
+
+
+def as_json(listing: Listing) -> str:
+    """One object: what was asked, `rows`, `totals`, `notes`. Money is text: no parser rounds it."""
+    names = [column.name for column in listing.columns]
+
+    def as_object(row: Sequence[Value]) -> dict[str, object]:
+        return {name: _exact(value) for name, value in zip(names, row, strict=True)}
+
+    document: dict[str, object] = {name: _exact(value) for name, value in listing.about.items()}
+    document["rows"] = [as_object(row) for row in listing.rows]
+    if listing.totals is not None:
+        named = zip(names, listing.totals, strict=True)
+        document["totals"] = {name: _exact(value) for name, value in named if value is not TOTAL}
+    document["notes"] = list(listing.notes)
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_csv(listing: Listing) -> str:
+    """A heading line and the rows, nothing else: no totals, so that a spreadsheet's own sums are right."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([column.name for column in listing.columns])
+    # The csv module writes None as an empty field.
+    writer.writerows([[_exact(value) for value in row] for row in listing.rows])
+    return text.getvalue()
+
+
+FORMATS: Final[Mapping[str, Callable[[Listing], str]]] = {
+    "table": as_table,
+    "json": as_json,
+    "csv": as_csv,
+}
+
+TOTAL: Final = "total"
+"""What the totals row holds in its first column: a word for the table, left out of JSON."""
+
+
+def shown(value: Value, column: Column) -> str:
+    """One value as a table shows it; text is made safe to print on a terminal."""
+    match value:
+        case None:
+            return column.missing
+        case Decimal():
+            return money(value)
+        case int():
+            return f"{value:,}"
+        case datetime():
+            return value.strftime("%Y-%m-%d %H:%M").removesuffix(" 00:00")
+        case str():
+            return "".join(
+                c if c.isprintable() else c.encode("unicode_escape").decode() for c in value
+            )
+
+
+def money(amount: Decimal) -> str:
+    """An amount with six decimals for reading; one too small for that is not shown as nothing."""
+    if 0 < abs(amount) < MONEY_STEP:
+        return f"<{MONEY_STEP}" if amount > 0 else f">-{MONEY_STEP}"
+    # format() rounds half to even at any size; Decimal.quantize fails beyond the context's 28 digits.
+    return f"{amount:,.6f}"
+
+
+def _exact(value: Value) -> object:
+    match value:
+        case Decimal():
+            return f"{value:f}"
+        case datetime():
+            return value.isoformat()
+        case _:
+            return value
+
+
+def _cells(row: Sequence[Value], columns: Sequence[Column]) -> list[str]:
+    return [shown(value, column) for value, column in zip(row, columns, strict=True)]
+
+
+def _is_quantity(listing: Listing, index: int) -> bool:
+    values = [row[index] for row in listing.rows if row[index] is not None]
+    return bool(values) and all(isinstance(value, int | Decimal) for value in values)

@@ -1,0 +1,132 @@
+"""What the commands are told: flags win over `SPANMETER_*`, which win over a TOML file.
+
+The settings of one run are one frozen `Settings`, read once, before the command does anything.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+ENVIRONMENT_PREFIX: Final = "SPANMETER_"
+DEFAULT_FILE: Final = Path("spanmeter.toml")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+class InvalidSetting(ValueError):
+    """A setting cannot be used. The message names the setting and where it was given."""
+
+
+def default_data() -> Path:
+    """Where the embedded database lives unless told otherwise: one ledger per user."""
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "spanmeter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting that a flag, a `SPANMETER_*` variable or a key of the TOML file can give.
+
+    `dsn` may hold a password: it is left out of the repr. `grpc` is `HOST:PORT`; the default is
+    reachable from this machine only, because nothing authenticates senders yet.
+    """
+
+    dsn: str | None = field(default=None, repr=False)
+    data: Path = field(default_factory=default_data)
+    grpc: str = "127.0.0.1:4317"
+    log_level: str = "info"
+
+    @classmethod
+    def read(
+        cls,
+        flags: Mapping[str, object],
+        environ: Mapping[str, str] = os.environ,
+        file: Path | None = None,
+    ) -> "Settings":
+        """Settings from all three sources; a flag that is None was not given.
+
+        Raises `InvalidSetting` for a value that cannot be used, a file that cannot be read, or an
+        unknown key in it.
+        """
+        values = _from_file(file) | _from_environment(environ) | _from_flags(flags)
+        return cls(**values)
+
+
+def _from_flags(flags: Mapping[str, object]) -> dict[str, Any]:
+    given = {name: value for name, value in flags.items() if value is not None}
+    return {
+        name: _parsed(name, value, "--" + name.replace("_", "-")) for name, value in given.items()
+    }
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    variables = {name: ENVIRONMENT_PREFIX + name.upper() for name in _PARSERS}
+    # An empty variable is one that was not given: `SPANMETER_DSN= spanmeter up` unsets it.
+    return {
+        name: _parsed(name, environ[key], key)
+        for name, key in variables.items()
+        if environ.get(key)
+    }
+
+
+def _from_file(file: Path | None) -> dict[str, Any]:
+    if file is None and not DEFAULT_FILE.exists():
+        return {}
+    path = file or DEFAULT_FILE
+    table = _toml(path)
+    for key in table:
+        if key not in _PARSERS:
+            known = ", ".join(_PARSERS)
+            raise InvalidSetting(f"{path}: {key!r} is not a setting; settings are {known}")
+    return {key: _parsed(key, value, f"{path}: {key}") for key, value in table.items()}
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSetting(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidSetting(f"{path}: is not TOML: {error}") from error
+
+
+def _parsed(name: str, value: object, where: str) -> object:
+    try:
+        return _PARSERS[name](value)
+    except ValueError as error:
+        raise InvalidSetting(f"{where}: {error}") from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("should be text")
+    return value.strip()
+
+
+def _directory(value: object) -> Path:
+    return Path(value if isinstance(value, Path) else _text(value)).expanduser()
+
+
+def _address(value: object) -> str:
+    text = _text(value)
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:4317")
+    return text
+
+
+def _log_level(value: object) -> str:
+    text = _text(value).lower()
+    if text not in LOG_LEVELS:
+        raise ValueError(f"{text!r} is not one of {', '.join(LOG_LEVELS)}")
+    return text
+
+
+_PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
+    "dsn": _text,
+    "data": _directory,
+    "grpc": _address,
+    "log_level": _log_level,
+}
