@@ -1,0 +1,100 @@
+"""The HTTP side: an ASGI application that gives each request the answer its script asks for."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from simulated_provider import (
+    anthropic_wire,
+    openai_chat,
+    openai_embeddings,
+    openai_responses,
+)
+from simulated_provider.attempt import Attempt
+from simulated_provider.connection import Connection
+from simulated_provider.exchange import Endpoint
+from simulated_provider.prompt_cache import PromptCache
+from simulated_provider.reply import Reply, Script
+from simulated_provider.served import Received, Record, summary
+
+ENDPOINTS: Sequence[Endpoint] = (
+    *openai_chat.ENDPOINTS,
+    *openai_responses.ENDPOINTS,
+    *openai_embeddings.ENDPOINTS,
+    *anthropic_wire.ENDPOINTS,
+)
+
+
+class Provider:
+    """What the endpoints share: the script, the caches, the record, and the end of it all."""
+
+    def __init__(self, otherwise: Reply, deployments: Mapping[str, str]) -> None:
+        self.script = Script(otherwise)
+        self.cache = PromptCache()
+        self.record = Record()
+        self.stopping = asyncio.Event()
+        self._deployments = deployments
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        routes = [Route(each.path, _Answering(self, each), methods=["POST"]) for each in ENDPOINTS]
+        routes.append(Route("/_served", self._show_served))
+        routes.append(Route("/_requests", self._show_requests))
+        return Starlette(routes=routes)
+
+    def deployed(self, request: Request) -> str | None:
+        """The model behind Azure's deployment in the path, which may bear the model's own name."""
+        name: str | None = request.path_params.get("deployment")
+        return None if name is None else self._deployments.get(name, name)
+
+    async def _show_served(self, request: Request) -> Response:
+        return JSONResponse(summary(self.record.served))
+
+    async def _show_requests(self, request: Request) -> Response:
+        return JSONResponse({"requests": len(self.record.requests)})
+
+
+class _Answering:
+    """One endpoint as an ASGI application."""
+
+    def __init__(self, provider: Provider, endpoint: Endpoint) -> None:
+        self._provider = provider
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        provider, request = self._provider, Request(scope, receive)
+        body = await request.body()
+        provider.record.add_request(_received(scope, body))
+        client_left = asyncio.create_task(_disconnect(receive))
+        stopping = asyncio.create_task(provider.stopping.wait())
+        try:
+            attempt = Attempt(
+                self._endpoint,
+                provider.script.next(),
+                Connection(send, scope["transport"], client_left, stopping),
+                provider.record,
+                accepts_gzip="gzip" in request.headers.get("accept-encoding", ""),
+            )
+            await attempt.answer(body, provider.cache, provider.deployed(request))
+        finally:
+            client_left.cancel()
+            stopping.cancel()
+
+
+async def _disconnect(receive: Receive) -> None:
+    # Cancelled when the answer is complete and the client still there.
+    with suppress(asyncio.CancelledError):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def _received(scope: Scope, body: bytes) -> Received:
+    query = scope["query_string"].decode("ascii")
+    path = scope["path"] + (f"?{query}" if query else "")
+    return Received(scope["method"], path, tuple(scope["headers"]), body)
