@@ -30,6 +30,7 @@ demo: venv
 	$(BIN)/spanmeter demo
 
 test: venv
+	@PYTHONPATH=tests $(BIN)/python -m databases prepare
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # Each check runs even where an earlier one fails: one run reports all there is to mend.

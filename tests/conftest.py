@@ -1,0 +1,3 @@
+"""Fixtures for all tests come from small plugins; this file only names them."""
+
+pytest_plugins = ["databases.fixtures"]
