@@ -107,8 +107,10 @@ def own_timescale() -> Generator[Cluster]:
     """A TimescaleDB server of the test's own, running and empty: to stop, start and kill."""
     if editions.named("timescale") is not None:
         pytest.skip("SPANMETER_TEST_DSN names a server, which is not for a test to kill")
-    with shared.lease(editions.cluster("timescale", f"own-{uuid.uuid4().hex[:8]}")) as own:
+    server = editions.cluster("timescale", f"own-{uuid.uuid4().hex[:8]}")
+    with shared.lease(server) as own:
         yield own
+    shared.forget(server)
 
 
 def _schema_version() -> str:

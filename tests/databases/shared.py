@@ -45,6 +45,12 @@ def release(server: Cluster) -> bool:
         return _remove_unless_used(server)
 
 
+def forget(server: Cluster) -> None:
+    """Delete the lock files of a server that nobody else knows by name."""
+    for suffix in ("lock", "users"):
+        _beside(server, suffix).unlink(missing_ok=True)
+
+
 @contextmanager
 def _changing(server: Cluster) -> Generator[None]:
     """Only one process at a time decides whether *server* starts or stops."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Generator
 
 import psycopg
 import pytest
@@ -12,6 +13,15 @@ from databases.cluster import Cluster
 from databases.editions import Edition
 from databases.fixtures import Databases, NewDatabase
 from databases.templates import ensure_template, fresh_database
+
+
+@pytest.fixture
+def own_plain() -> Generator[Cluster]:
+    """A plain server that nobody else knows, not started."""
+    server = editions.cluster("plain", f"own-{uuid.uuid4().hex[:8]}")
+    yield server
+    shared.release(server)
+    shared.forget(server)
 
 
 def test_each_edition_is_what_it_says(edition: Edition, empty_dsn: str) -> None:
@@ -89,20 +99,19 @@ def test_the_last_user_stops_the_server(own_timescale: Cluster) -> None:
     assert own_timescale.is_running
 
 
-def test_a_server_left_by_a_killed_run_is_used_and_then_stopped() -> None:
-    left = editions.cluster("plain", f"own-{uuid.uuid4().hex[:8]}")
-    left.create()
-    left.start()
-    with shared.lease(left) as leased, psycopg.connect(leased.dsn()):
-        pass
-    assert not left.is_running
+def test_a_server_left_by_a_killed_run_is_used_and_then_stopped(own_plain: Cluster) -> None:
+    own_plain.create()
+    own_plain.start()
+    left = own_plain.dsn()
+    with shared.lease(own_plain) as leased, psycopg.connect(left):
+        assert leased.dsn() == left
+    assert not own_plain.is_running
 
 
-def test_a_kept_server_stays_until_it_is_released() -> None:
-    kept = editions.cluster("plain", f"own-{uuid.uuid4().hex[:8]}")
-    shared.keep(kept)
-    with shared.lease(kept):
+def test_a_kept_server_stays_until_it_is_released(own_plain: Cluster) -> None:
+    shared.keep(own_plain)
+    with shared.lease(own_plain):
         pass
-    assert kept.is_running
-    assert shared.release(kept)
-    assert not kept.is_running
+    assert own_plain.is_running
+    assert shared.release(own_plain)
+    assert not own_plain.is_running
