@@ -1,0 +1,248 @@
+"""Group commit: many export requests in one transaction, and to each its own answer.
+
+Handler threads `submit` and wait. A writer thread takes what has gathered, up to a number of rows or an age, and
+writes it in one transaction; then each request of the group learns what became of it. While the database is away the
+requests stay here, in order, and are written as soon as it is back, even if their senders were told to try again
+meanwhile: one that does so adds nothing, and one that does not has lost nothing.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from spanmeter.collector_receiver.counters import Counters, Counts
+from spanmeter.storage.errors import DatabaseUnavailable
+from spanmeter.storage.ledger import REFUSED, Metered, Written
+from spanmeter.storage.rejected import RejectedSpan
+
+logger = logging.getLogger(__name__)
+
+PAUSE: Final = 0.1
+"""Seconds between two attempts while the database is away; short against the hold, so that a blip is not seen."""
+
+
+class QueueFull(Exception):
+    """There is no room for this request until others are committed."""
+
+
+class NotCommitted(Exception):
+    """The collector stopped before this request could be committed."""
+
+
+class Ledger(Protocol):
+    """What a writer thread needs of `storage.ledger.LedgerWriter`."""
+
+    def write(self, batch: Sequence[Metered], rejected: Sequence[RejectedSpan]) -> Written: ...
+
+    def close(self) -> None: ...
+
+
+class Rejection(NamedTuple):
+    """Why a span of the request is in `rejected_spans` and not in the ledger."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True, eq=False)
+class Submission:
+    """What one export request asks to have committed, all of it or nothing."""
+
+    batch: list[Metered]
+    rejected: list[RejectedSpan]
+    size: int
+    """Bytes of the request as it came in."""
+    arrived: float = field(default_factory=time.monotonic)
+    committed: "Future[list[Rejection]]" = field(default_factory=Future)
+    """Set when all of it is durable, to what of it was rejected, by metering or by the database."""
+
+    @property
+    def rows(self) -> int:
+        return len(self.batch) + len(self.rejected)
+
+
+class Committer:
+    """Commits submissions in groups, on threads of its own, each with a ledger of its own.
+
+    A group holds up to `rows` rows (or one larger submission) that arrived within `linger` seconds or while the
+    group before was being written. At most `queue_bytes` wait.
+    """
+
+    def __init__(
+        self,
+        open_ledger: Callable[[], Ledger],
+        counters: Counters,
+        *,
+        writers: int,
+        rows: int,
+        linger: float,
+        queue_bytes: int,
+    ) -> None:
+        self._open_ledger = open_ledger
+        self._counters = counters
+        self._max_rows = rows
+        self._linger = linger
+        self._max_bytes = queue_bytes
+        self._changed = threading.Condition()
+        self._queue: deque[Submission] = deque()
+        self._bytes = 0
+        self._available = True
+        self._closing = False
+        self._abandoned = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"spanmeter-writer-{n}", daemon=True)
+            for n in range(writers)
+        ]
+
+    @property
+    def available(self) -> bool:
+        """Whether the database answered when it was last tried."""
+        return self._available
+
+    def start(self) -> None:
+        """Start the writer threads. The first of them connects when there is something to write."""
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, submission: Submission) -> None:
+        """Queue a submission; its `committed` is set when it is durable.
+
+        Raises `QueueFull`, or `NotCommitted` once the committer was closed.
+        """
+        with self._changed:
+            if self._closing:
+                raise NotCommitted("the collector is stopping")
+            # An empty queue takes any one request, so that none is too large for ever.
+            if self._bytes and self._bytes + submission.size > self._max_bytes:
+                raise QueueFull(f"{self._bytes} bytes of requests wait for the database already")
+            self._queue.append(submission)
+            self._bytes += submission.size
+            self._changed.notify()
+
+    def close(self, timeout: float) -> None:
+        """Take nothing more, commit what is queued for up to `timeout` seconds, then give up the rest."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            while thread.is_alive() and time.monotonic() < deadline:
+                if self._abandoned.is_set():
+                    break
+                thread.join(PAUSE)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Give up what is queued, a `close` under way included. None of it was acknowledged."""
+        self._abandoned.set()
+        with self._changed:
+            left = list(self._queue)
+            self._queue.clear()
+        for submission in left:
+            submission.committed.set_exception(NotCommitted("the collector stopped"))
+        if left:
+            rows = sum(submission.rows for submission in left)
+            logger.warning("gave up %d rows of %d requests, none acknowledged", rows, len(left))
+
+    def _run(self) -> None:
+        ledger = self._open_ledger()
+        try:
+            while group := self._take():
+                self._commit(ledger, group)
+        finally:
+            ledger.close()
+
+    def _take(self) -> list[Submission]:
+        """The next group; empty when the committer was closed and all is done."""
+        with self._changed:
+            while True:
+                self._gather()
+                if group := self._next_group():
+                    return group
+                if self._closing:
+                    return []
+                self._changed.wait()
+
+    def _gather(self) -> None:
+        """Wait for company: until the group is full or its first request has waited long enough."""
+        while self._queue and not self._closing:
+            left = self._queue[0].arrived + self._linger - time.monotonic()
+            if left <= 0 or sum(s.rows for s in self._queue) >= self._max_rows:
+                return
+            self._changed.wait(left)
+
+    def _next_group(self) -> list[Submission]:
+        # While the database is away one request at a time is enough to find out whether it is back.
+        room = self._max_rows if self._available else 1
+        group: list[Submission] = []
+        while self._queue and (not group or self._queue[0].rows <= room):
+            group.append(self._queue.popleft())
+            room -= group[-1].rows
+        return group
+
+    def _commit(self, ledger: Ledger, group: list[Submission]) -> None:
+        batch = [metered for submission in group for metered in submission.batch]
+        rejected = [span for submission in group for span in submission.rejected]
+        try:
+            written = ledger.write(batch, rejected)
+        except DatabaseUnavailable as error:
+            self._put_back(group, error)
+        except Exception as error:
+            # Ours, or the data's: it must not take down requests that only share a transaction with it.
+            logger.exception("could not commit a group of %d requests", len(group))
+            self._part(ledger, group, error)
+        else:
+            self._settle(group, written)
+
+    def _part(self, ledger: Ledger, group: list[Submission], error: Exception) -> None:
+        if len(group) == 1:
+            self._release(group)
+            group[0].committed.set_exception(error)
+        else:
+            for submission in group:
+                self._commit(ledger, [submission])
+
+    def _settle(self, group: list[Submission], written: Written) -> None:
+        self._available = True
+        self._release(group)
+        outcomes = _outcomes(group, written)
+        self._counters.add(
+            Counts(
+                stored=written.inserted,
+                duplicates=written.duplicates,
+                rejected=sum(map(len, outcomes)),
+            )
+        )
+        for submission, outcome in zip(group, outcomes, strict=True):
+            submission.committed.set_result(outcome)
+
+    def _put_back(self, group: list[Submission], error: DatabaseUnavailable) -> None:
+        """Keep the group in its place, and pause."""
+        if self._available:
+            logger.warning("the database is away, requests are held: %s", error)
+        with self._changed:
+            self._available = False
+            self._queue.extendleft(reversed(group))
+        if self._abandoned.wait(PAUSE):
+            self.abandon()
+
+    def _release(self, group: list[Submission]) -> None:
+        with self._changed:
+            self._bytes -= sum(submission.size for submission in group)
+
+
+def _outcomes(group: list[Submission], written: Written) -> list[list[Rejection]]:
+    """The rejections of each submission: those it came with, and the rows of its own that the database refused."""
+    outcomes: list[list[Rejection]] = []
+    first = 0
+    for submission in group:
+        last = first + len(submission.batch)
+        refused = [Rejection(REFUSED, r.detail) for r in written.refused if first <= r.index < last]
+        outcomes.append([Rejection(s.reason, s.detail) for s in submission.rejected] + refused)
+        first = last
+    return outcomes

@@ -1,0 +1,86 @@
+"""What happens to one export request: decode, meter, commit."""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from spanmeter.collector_receiver.committer import Committer, Rejection, Submission
+from spanmeter.collector_receiver.counters import Counters, Counts
+from spanmeter.collector_receiver.decode import Received, decode
+from spanmeter.metering import attributes as names
+from spanmeter.metering.meter import Meter
+from spanmeter.metering.span import Span
+from spanmeter.metering.unmeterable import Unmeterable
+from spanmeter.storage.ledger import Metered
+from spanmeter.storage.rejected import RejectedSpan
+
+logger = logging.getLogger(__name__)
+
+MAX_DETAIL: Final = 500
+"""Characters; the detail of a span that broke the meter is the text of any exception."""
+
+
+class Accepted(NamedTuple):
+    """A request that was decoded and metered, and is on its way to the database."""
+
+    spans: int
+    committed: "Future[list[Rejection]]"
+    """Set when all of the request is durable, to what of it was rejected."""
+
+
+class Ingest:
+    """Takes the bytes of export requests; what they held is committed in groups with that of others."""
+
+    def __init__(
+        self, meter: Meter, committer: Committer, counters: Counters, *, max_spans: int
+    ) -> None:
+        self._meter = meter
+        self._committer = committer
+        self._counters = counters
+        self._max_spans = max_spans
+
+    def __call__(self, body: bytes) -> Accepted:
+        """Decode and meter a serialized export request, and queue it to be committed.
+
+        Raises `Undecodable`, `QueueFull` or `NotCommitted`, and then nothing of it is stored.
+        """
+        received = decode(body, max_spans=self._max_spans)
+        submission = self._metered(received, size=len(body))
+        if submission.rows:
+            self._committer.submit(submission)
+        else:
+            submission.committed.set_result([])
+        self._counters.add(Counts(received=len(received), not_llm=len(received) - submission.rows))
+        return Accepted(len(received), submission.committed)
+
+    def _metered(self, received: list[Received], size: int) -> Submission:
+        now = datetime.now(UTC)
+        batch: list[Metered] = []
+        rejected: list[RejectedSpan] = []
+        for span, payload in received:
+            try:
+                event = self._meter.meter(span, now)
+            except Unmeterable as error:
+                rejected.append(_rejected(span, error.reason, error.detail, payload))
+            except Exception as error:
+                # A span that breaks the meter is kept too: refusing the request would block its neighbours for ever.
+                logger.exception("the meter failed on a span of scope %r", span.scope_name)
+                rejected.append(_rejected(span, "meter_failed", repr(error), payload))
+            else:
+                if event is not None:
+                    batch.append(Metered(event, payload))
+        return Submission(batch, rejected, size)
+
+
+def _rejected(span: Span, reason: str, detail: str, payload: Callable[[], bytes]) -> RejectedSpan:
+    tenant = span.attributes.get(names.TENANT_ID)
+    return RejectedSpan(
+        reason=reason,
+        detail=detail[:MAX_DETAIL],
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        tenant_id=tenant if isinstance(tenant, str) else None,
+        payload=payload(),
+    )

@@ -1,0 +1,111 @@
+"""One span of an export request as a request of its own: what `rejected_spans` keeps, to be metered again later.
+
+It holds what metering reads and nothing more: no events, links or status text, and no attribute that can carry a
+prompt or a completion.
+"""
+
+from typing import Final
+
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import (
+    ResourceSpans,
+    ScopeSpans,
+    Span,
+    Status,
+    TracesData,
+)
+
+from spanmeter.metering import attributes as names
+
+OURS: Final = (
+    names.TENANT_ID,
+    names.WORKSPACE_ID,
+    names.PROJECT_ID,
+    names.USER_ID,
+    "usage.",
+)
+"""Names that are kept whatever their size: without its tenant a span would be booked as somebody else's."""
+
+CONTENT: Final = (
+    # OpenTelemetry GenAI, now and before 2025-10.
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.system_instructions",
+    "gen_ai.tool.",
+    "gen_ai.retrieval.",
+    "gen_ai.prompt",
+    "gen_ai.completion",
+    "gen_ai.content.",
+    # OpenInference.
+    "input.",
+    "output.",
+    "llm.input_messages",
+    "llm.output_messages",
+    "llm.prompt",
+    "llm.completions",
+    "llm.tools",
+    "llm.function_call",
+    "embedding.",
+    "retrieval.",
+    "reranker.",
+    "document.",
+    "tool.",
+    # OpenLLMetry, Vercel AI SDK, Langfuse, Pydantic AI and Logfire.
+    "traceloop.entity.",
+    "ai.prompt",
+    "ai.response.text",
+    "ai.response.object",
+    "ai.response.reasoning",
+    "ai.response.toolCalls",
+    "ai.toolCall.",
+    "ai.value",
+    "ai.values",
+    "langfuse.observation.",
+    "langfuse.trace.",
+    "pydantic_ai.",
+    "all_messages",
+    "final_result",
+    "request_data",
+    "response_data",
+    "tool_arguments",
+    "tool_response",
+    "model_request_parameters",
+)
+"""Names, or beginnings of names, that carry prompts, completions, tool calls or retrieved text."""
+
+MAX_VALUE_BYTES: Final = 2048
+"""Any other value larger than this is text that metering does not read (it takes 1,024 characters at most)."""
+
+
+def replayable(resource_spans: ResourceSpans, scope_spans: ScopeSpans, span: Span) -> bytes:
+    """The span with its resource and scope as serialized OTLP `TracesData`, which an export request is on the wire.
+
+    The same span always gives the same bytes, so that a span delivered again is recognised.
+    """
+    traces = TracesData()
+    alone = traces.resource_spans.add(schema_url=resource_spans.schema_url)
+    alone.resource.attributes.extend(
+        a for a in resource_spans.resource.attributes if _is_metered(a)
+    )
+    inside = alone.scope_spans.add(schema_url=scope_spans.schema_url)
+    inside.scope.name = scope_spans.scope.name
+    inside.scope.version = scope_spans.scope.version
+    inside.spans.add(
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        parent_span_id=span.parent_span_id,
+        name=span.name,
+        kind=span.kind,
+        start_time_unix_nano=span.start_time_unix_nano,
+        end_time_unix_nano=span.end_time_unix_nano,
+        attributes=(a for a in span.attributes if _is_metered(a)),
+        dropped_attributes_count=span.dropped_attributes_count,
+        status=Status(code=span.status.code),
+    )
+    return traces.SerializeToString(deterministic=True)
+
+
+def _is_metered(attribute: KeyValue) -> bool:
+    if attribute.key.startswith(OURS):
+        return True
+    return not attribute.key.startswith(CONTENT) and attribute.value.ByteSize() <= MAX_VALUE_BYTES

@@ -1,0 +1,51 @@
+"""Everything a collector can be told, read once."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectorSettings:
+    """Where a collector listens and stores, and its limits. Durations are seconds unless they are a `timedelta`."""
+
+    dsn: str = field(repr=False)
+    """The database, as libpq takes it. Kept out of `repr`: it may hold a password."""
+
+    grpc: str = "127.0.0.1:4317"
+    """HOST:PORT for OTLP over gRPC. Port 0 picks a free one; `Collector.grpc_address` tells which."""
+
+    handlers: int = 64
+    """Threads that answer export requests. Each waits for its commit, so this bounds the requests in one."""
+
+    writers: int = 1
+    """Threads, each with a connection of its own, that commit. One keeps about 60,000 rows/s on two cores."""
+
+    max_request_bytes: int = 16 * MIB
+    """The largest export request, after decompression. Larger is answered RESOURCE_EXHAUSTED."""
+
+    max_request_spans: int = 20_000
+    """The most spans in one export request. SDKs send 512, the OpenTelemetry Collector 8,192."""
+
+    commit_rows: int = 8192
+    """A group commit closes when it has this many rows …"""
+
+    commit_linger: float = 0.005
+    """… or when its oldest request has waited this long."""
+
+    queue_bytes: int = 64 * MIB
+    """Requests waiting for their commit, as they came in. Beyond it new ones are refused, to be sent again."""
+
+    hold: float = 5.0
+    """How long a request waits for its commit before its sender is asked to send it again."""
+
+    deadline_margin: float = 1.0
+    """The answer leaves this long before the client's own deadline, so that a retry still fits."""
+
+    grace: float = 15.0
+    """On SIGTERM: how long requests that are under way may take to finish."""
+
+    max_age: timedelta = timedelta(days=400)
+    max_ahead: timedelta = timedelta(minutes=10)
+    """Spans that began outside of this range around now are rejected: a wrong clock makes chunks of its own."""
