@@ -1,0 +1,30 @@
+"""What storage raises.
+
+    StorageError
+    ├── DatabaseUnavailable     try again later, nothing is lost by waiting
+    │   └── SchemaOutOfDate     ... and only after `spanmeter db migrate`
+    ├── EmbeddedDatabaseError   the embedded PostgreSQL cannot run here
+    └── MissingExtra            a part of spanmeter is not installed
+
+Each message is one sentence: what is wrong, where, what to do.
+"""
+
+
+class StorageError(Exception):
+    """Any error of this package."""
+
+
+class DatabaseUnavailable(StorageError):
+    """The database cannot take or give rows now: down, starting, full, or too slow to answer."""
+
+
+class SchemaOutOfDate(DatabaseUnavailable):
+    """The database's schema is not the one this release works with."""
+
+
+class EmbeddedDatabaseError(StorageError):
+    """The embedded PostgreSQL could not be started in its data directory."""
+
+
+class MissingExtra(StorageError):
+    """An optional part is not installed; the message names the extra to install."""
