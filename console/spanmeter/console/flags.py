@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from spanmeter.console.failures import UnusableSetting
+from spanmeter.console.failures import UnusableSetting, explained
+from spanmeter.console.listing import FORMATS
 from spanmeter.console.settings import LOG_LEVELS, InvalidSetting, Settings
 
 _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
@@ -40,7 +41,9 @@ def accepts(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
         @functools.wraps(command)
         def with_settings(**arguments: Any) -> None:
             given = {name: arguments.pop(name) for name in names}
-            command(_settings(given), **arguments)
+            settings = _settings(given)
+            with explained():
+                command(settings, **arguments)
 
         decorated: Callable[..., None] = with_settings
         for name in reversed(names):
@@ -48,6 +51,17 @@ def accepts(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
         return decorated
 
     return decorate
+
+
+def listing_format(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--format`; it receives one of `listing.FORMATS` as `form`."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(list(FORMATS)),
+        default="table",
+        help="table rounds money for reading; json and csv are exact. Default: table.",
+    )(command)
 
 
 def _settings(given: dict[str, object]) -> Settings:

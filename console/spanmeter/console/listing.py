@@ -21,7 +21,7 @@ MONEY_STEP: Final = Decimal("0.000001")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `name` in JSON and CSV, `heading` in a table, `missing` for no value there."""
+    """One column: `name` in JSON and CSV; in a table `heading`, and `missing` for no value."""
 
     name: str
     heading: str
@@ -40,7 +40,10 @@ class Listing:
 
 
 def as_table(listing: Listing) -> str:
-    """Aligned text: counts grouped by thousands, money with six decimals, totals under a line."""
+    """Aligned text: what was asked, the rows, totals under a line, notes.
+
+    Counts are grouped by thousands; money has six decimals.
+    """
     body = [_cells(row, listing.columns) for row in listing.rows]
     totals = _cells(listing.totals, listing.columns) if listing.totals else None
     heading = [column.heading for column in listing.columns]
@@ -56,7 +59,8 @@ def as_table(listing: Listing) -> str:
     text = [aligned(heading), rule, *map(aligned, body)]
     if totals:
         text += [rule, aligned(totals)]
-    return "\n".join([*text, *([""] if listing.notes else []), *listing.notes]) + "\n"
+    blocks = [_about(listing), text, listing.notes]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
 def as_json(listing: Listing) -> str:
@@ -76,7 +80,7 @@ def as_json(listing: Listing) -> str:
 
 
 def as_csv(listing: Listing) -> str:
-    """A heading line and the rows, nothing else: no totals, so that a spreadsheet's own sums are right."""
+    """A heading line and the rows; no totals, so that a spreadsheet's own sums are right."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([column.name for column in listing.columns])
@@ -116,7 +120,7 @@ def money(amount: Decimal) -> str:
     """An amount with six decimals for reading; one too small for that is not shown as nothing."""
     if 0 < abs(amount) < MONEY_STEP:
         return f"<{MONEY_STEP}" if amount > 0 else f">-{MONEY_STEP}"
-    # format() rounds half to even at any size; Decimal.quantize fails beyond the context's 28 digits.
+    # format() rounds half to even at any size; quantize() fails beyond the context's 28 digits.
     return f"{amount:,.6f}"
 
 
@@ -128,6 +132,14 @@ def _exact(value: Value) -> object:
             return value.isoformat()
         case _:
             return value
+
+
+def _about(listing: Listing) -> Sequence[str]:
+    width = max(map(len, listing.about), default=0)
+    return [
+        f"{name.replace('_', ' '):{width}}  {shown(value, Column(name, name, missing='none'))}"
+        for name, value in listing.about.items()
+    ]
 
 
 def _cells(row: Sequence[Value], columns: Sequence[Column]) -> list[str]:

@@ -18,7 +18,7 @@ def instant(text: str, now: datetime) -> datetime:
     """The moment that `text` names, in UTC, seen from `now`.
 
     Takes `2026-11-20`, `2026-11-20T08:30`, `2026-11-20T08:30+01:00` (without an offset: UTC),
-    `30m` `24h` `7d` `2w` (that long ago), `now`, `today`, `yesterday`, `month`, `year` (their start).
+    `30m` `24h` `7d` `2w` (that long ago), `now`, `today`, `yesterday`, `month`, `year` (its start).
     Raises `ValueError` with the forms that are understood.
     """
     if (start := _STARTS.get(text)) is not None:

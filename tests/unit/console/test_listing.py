@@ -31,6 +31,8 @@ LISTING = Listing(
 
 def test_a_table_aligns_counts_and_money_to_the_right_and_says_what_is_missing() -> None:
     assert as_table(LISTING) == (
+        "since  2026-11-01\n"
+        "\n"
         "tenant          day         requests      cost USD\n"
         "--------------  ----------  --------  ------------\n"
         "acme            2026-11-20    12,345  1,234.000000\n"

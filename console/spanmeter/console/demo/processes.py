@@ -60,7 +60,7 @@ class Child:
         raise ChildFailed(f"{self.name} was not ready after {timeout:.0f} s{self.tail()}")
 
     def finish(self, timeout: float) -> None:
-        """Wait for the program's own end. Raises `ChildFailed` unless that is exit code 0 in time."""
+        """Wait for the program's end. Raises `ChildFailed` unless it is exit code 0, in time."""
         try:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:

@@ -1,0 +1,32 @@
+"""`spanmeter collector`: the receiver alone, on a database that is looked after elsewhere."""
+
+import click
+
+from spanmeter.console.extras import require
+from spanmeter.console.failures import UnusableSetting
+from spanmeter.console.flags import accepts
+from spanmeter.console.settings import Settings
+
+
+@click.command()
+@accepts("dsn", "grpc", "log_level")
+def collector(settings: Settings) -> None:
+    """Receive spans (OTLP over gRPC) and book them in the ledger of --dsn.
+
+    The tables are never changed here: `spanmeter db migrate` does that. The last line on standard
+    output is `READY grpc=HOST:PORT`. SIGTERM finishes what was received.
+    """
+    require("spanmeter collector", "collector")
+    from spanmeter.collector_receiver import CollectorSettings, run
+    from spanmeter.console.ledger_access import checked, refuse_outdated
+    from spanmeter.console.logs import log_to_stderr
+
+    if settings.dsn is None:
+        raise UnusableSetting("spanmeter collector needs a database: give --dsn or SPANMETER_DSN")
+    log_to_stderr(settings.log_level)
+    dsn = checked(settings.dsn)
+    refuse_outdated(dsn)
+    run(
+        CollectorSettings(dsn=dsn, grpc=settings.grpc),
+        ready=lambda running: click.echo(f"READY grpc={running.grpc_address}"),
+    )

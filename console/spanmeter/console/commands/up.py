@@ -1,0 +1,72 @@
+"""`spanmeter up`: everything on one machine, with one command."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from spanmeter.console.extras import require
+from spanmeter.console.flags import accepts
+from spanmeter.console.settings import Settings
+
+if TYPE_CHECKING:
+    from spanmeter.collector_receiver.server import Collector
+
+_READY = """\
+spanmeter is up: every LLM call becomes one row in {edition}.
+
+Where your app runs, have it send spans here:
+  export OTEL_TRACES_EXPORTER=otlp
+  export OTEL_EXPORTER_OTLP_PROTOCOL=grpc
+  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{endpoint}
+
+Query the ledger:
+  spanmeter report --by tenant,model --dsn '{dsn}'
+  psql '{dsn}' -c 'SELECT tenant_id, sum(cost) FROM ledger GROUP BY 1'
+
+Ctrl-C stops it; the ledger stays{place}.
+READY grpc={address}
+"""
+
+# Where a receiver that listens on every address is reached from this machine.
+_ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
+
+
+@click.command()
+@accepts("dsn", "data", "grpc", "log_level")
+def up(settings: Settings) -> None:
+    """Receive spans and keep the ledger, on an embedded database or on that of --dsn.
+
+    The tables are made or brought up to date first. The last line on standard output is `READY
+    grpc=HOST:PORT`, printed when spans are accepted. SIGTERM or Ctrl-C finishes what was received.
+    """
+    require("spanmeter up", "collector", *([] if settings.dsn else ["embedded"]))
+    from spanmeter.collector_receiver import CollectorSettings, run
+    from spanmeter.console.database import described
+    from spanmeter.console.ledger_access import ledger_dsn, without_password
+    from spanmeter.console.logs import log_to_stderr
+    from spanmeter.storage.migrations import migrate
+
+    log_to_stderr(settings.log_level)
+    with ledger_dsn(settings, create=True) as dsn:
+        migrate(dsn)
+        edition = described(dsn)
+
+        def announce(collector: "Collector") -> None:
+            address = collector.grpc_address
+            place = "" if settings.dsn else f" in {settings.data}"
+            text = _READY.format(
+                edition=edition,
+                endpoint=reachable(address),
+                dsn=without_password(dsn),
+                place=place,
+                address=address,
+            )
+            click.echo(text, nl=False)
+
+        run(CollectorSettings(dsn=dsn, grpc=settings.grpc), ready=announce)
+
+
+def reachable(address: str) -> str:
+    """HOST:PORT for a client on this machine."""
+    host, _, port = address.rpartition(":")
+    return f"{_ANY_HOST.get(host, host)}:{port}"

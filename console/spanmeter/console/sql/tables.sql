@@ -1,0 +1,16 @@
+-- The ledger's tables: rows, and bytes with indexes and, on TimescaleDB, chunks (which inherit from the hypertable).
+SELECT tables.name, tables.rows, (
+    SELECT sum(pg_total_relation_size(part))::bigint
+    FROM (
+        SELECT tables.name::regclass::oid AS part
+        UNION ALL
+        SELECT inhrelid FROM pg_inherits WHERE inhparent = tables.name::regclass
+    ) AS parts
+) AS bytes
+FROM (
+    SELECT 'usage_events' AS name, count(*) AS rows FROM usage_events
+    UNION ALL
+    SELECT 'adjustments', count(*) FROM adjustments
+    UNION ALL
+    SELECT 'rejected_spans', count(*) FROM rejected_spans
+) AS tables;

@@ -1,0 +1,90 @@
+"""`spanmeter db` on real servers of each edition."""
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from databases.editions import Edition
+from spanmeter.storage import migrations as schema
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_init_makes_the_ledger_once(spanmeter: Run, empty_dsn: str) -> None:
+    first = spanmeter("db", "init", "--dsn", empty_dsn)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout.startswith("the ledger is ready, in ")
+    second = spanmeter("db", "init", "--dsn", empty_dsn)
+    assert second.returncode == 0
+    assert second.stdout.startswith("the ledger is already there, in ")
+
+
+def test_status_names_the_edition_and_the_hypertables(
+    spanmeter: Run, edition: Edition, dsn: str
+) -> None:
+    status = json.loads(spanmeter("db", "status", "--format", "json", SPANMETER_DSN=dsn).stdout)
+    hypertables = {row["table"] for row in status["rows"] if row["hypertable"] == "yes"}
+    if edition == "plain":
+        assert (status["edition"], status["timescaledb"], hypertables) == ("plain", None, set())
+    else:
+        assert status["edition"] in {"apache", "community"}
+        assert hypertables == {"usage_events", "adjustments"}
+    assert status["pending_migrations"] is None
+    assert [row["rows"] for row in status["rows"]] == [0, 0, 0]
+    assert all(row["bytes"] > 0 for row in status["rows"])
+
+
+def test_status_counts_rows_and_grows_with_them(spanmeter: Run, dsn: str) -> None:
+    def usage() -> dict[str, int]:
+        shown = spanmeter("db", "status", "--format", "json", "--dsn", dsn).stdout
+        line: dict[str, int] = json.loads(shown)["rows"][0]
+        return line
+
+    before = usage()
+    with psycopg.connect(dsn) as connection:
+        connection.execute(_ROWS)
+    after = usage()
+    assert after["rows"] == 1000
+    assert after["bytes"] > before["bytes"] + 50_000
+
+
+def test_migrate_refuses_a_database_that_has_no_ledger(spanmeter: Run, empty_dsn: str) -> None:
+    for command in ("migrate", "status"):
+        refused = spanmeter("db", command, "--dsn", empty_dsn)
+        assert refused.returncode == 1
+        assert refused.stderr == (
+            "Error: there is no ledger in this database: make one with `spanmeter db init`\n"
+        )
+
+
+def test_a_ledger_of_an_earlier_release_is_named_then_migrated(
+    spanmeter: Run, empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *earlier, last = schema.migrations()
+    with monkeypatch.context() as before_the_last:
+        before_the_last.setattr(schema, "migrations", lambda: earlier)
+        schema.migrate(empty_dsn)
+    status = spanmeter("db", "status", "--dsn", empty_dsn)
+    assert f"pending migrations  {last.name}" in status.stdout
+    outdated = spanmeter("report", "--dsn", empty_dsn)
+    assert outdated.returncode == 1
+    assert outdated.stderr == f"Error: the ledger lacks {last.name}: run `spanmeter db migrate`\n"
+    migrated = spanmeter("db", "migrate", "--dsn", empty_dsn)
+    assert migrated.stdout == f"applied {last.name}\nthe ledger is up to date\n"
+
+
+_ROWS = """
+INSERT INTO usage_events (
+    time, trace_id, span_id, dimensions, provider, operation, byok, attempt, status, duration,
+    cache_write_by_ttl, quantities, usage_source, billable_state, billable_reason, currency,
+    cost_quality, dialect, scope_name, scope_version
+)
+SELECT
+    now() - n * interval '1 second', decode(lpad(to_hex(n), 32, '0'), 'hex'), '\\x0100000000000000',
+    '{}', 'openai', 'chat', false, 1, 'ok', '1 s', '{}', '{}', 'provider', 'billable', '', 'USD',
+    'unpriced', '', '', ''
+FROM generate_series(1, 1000) AS n
+"""
