@@ -1,1 +1,23 @@
-"""What runs inside the metered app: usage context, client patches, lossless export."""
+"""What runs inside an application: whose call it is, and what the call used.
+
+from spanmeter.instrumentation import instrument, usage
+
+instrument()  # not needed under `opentelemetry-instrument`
+
+with usage(tenant_id="acme", feature="summaries"):
+    client.chat.completions.create(...)
+"""
+
+from spanmeter.instrumentation.context import UsageContext, current_usage, refine, usage
+from spanmeter.instrumentation.loading import instrument, uninstrument
+from spanmeter.instrumentation.scope import UsageScope
+
+__all__ = [
+    "UsageContext",
+    "UsageScope",
+    "current_usage",
+    "instrument",
+    "refine",
+    "uninstrument",
+    "usage",
+]

@@ -1,8 +1,9 @@
 """Every attribute name on the wire, in one place.
 
-Names in the `gen_ai.*` namespace are OpenTelemetry's, as of semantic-conventions-genai (2026-06); they are
-owned here because the Python constants for them are marked deprecated. Names under `tenant.*`, `usage.*` and the
-other dimensions are ours: the same name is used in W3C baggage and on spans.
+Names in the `gen_ai.*` namespace are OpenTelemetry's, as of semantic-conventions-genai (2026-06);
+they are owned here because the Python constants for them are marked deprecated. Names under
+`tenant.*`, `usage.*` and the other dimensions are ours: the same name is used in W3C baggage and on
+spans.
 
 This module imports nothing, so that the instrumentation can use it inside any application.
 """
@@ -33,7 +34,8 @@ USAGE_CALLSITE: Final = "usage.callsite"
 USAGE_REGION: Final = "usage.region"
 USAGE_SERVICE_TIER: Final = "usage.service_tier"
 USAGE_RAW: Final = "usage.raw"
-"""The provider's usage block as it was sent, JSON text. Counts only: it never holds prompts or completions."""
+"""The provider's usage block as it was sent, JSON text. Counts only: it never holds prompts or
+completions."""
 USAGE_CACHE_WRITE_PREFIX: Final = "usage.cache_write."
 """Cache writes by time-to-live: `usage.cache_write.5m.input_tokens`."""
 USAGE_CACHE_WRITE_SUFFIX: Final = ".input_tokens"
@@ -48,7 +50,8 @@ RESPONSE_ID: Final = "gen_ai.response.id"
 RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
 TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
 
-# OpenTelemetry GenAI: token counts. Input includes cache reads and writes, output includes reasoning.
+# OpenTelemetry GenAI: token counts. Input includes cache reads and writes, output includes
+# reasoning.
 INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
@@ -87,3 +90,8 @@ SOURCE_NONE: Final = "none"
 
 SCOPE_PREFIX: Final = "spanmeter."
 """Instrumentation scopes of ours begin with this, followed by the client library's name."""
+
+
+def cache_write(ttl: str) -> str:
+    """The name of the cache writes with one time-to-live: `5m`, `1h`."""
+    return f"{USAGE_CACHE_WRITE_PREFIX}{ttl}{USAGE_CACHE_WRITE_SUFFIX}"

@@ -1,0 +1,50 @@
+"""Entering a context and leaving it again, wherever the leaving happens.
+
+A generator or coroutine may be closed by another task or thread than the one that entered, where a
+context variable's token cannot be used and the context entered is not the current one. So the way
+back is kept in the entered context itself, and is taken only by whoever still finds it there.
+"""
+
+from typing import Final, cast
+
+from opentelemetry.context import Context, attach, create_key, get_current, get_value, set_value
+
+_ENTRY: Final = create_key("spanmeter-entry")
+
+
+class Entry:
+    """One entering of a context, by an owner."""
+
+    __slots__ = ("outer", "owner")
+
+    def __init__(self, context: Context, owner: object = None) -> None:
+        self.owner = owner
+        self.outer = get_current()
+        attach(set_value(_ENTRY, self, context))
+
+    def leave(self) -> None:
+        """Makes current again what was current before; does nothing where this entry is not in
+        force."""
+        for entry in _entries():
+            if entry is self:
+                attach(self.outer)
+                return
+
+    @staticmethod
+    def leave_last_of(owner: object) -> None:
+        """Leaves the owner's innermost entry, and with it any that were entered inside and not
+        left."""
+        for entry in _entries():
+            if entry.owner is owner:
+                attach(entry.outer)
+                return
+
+
+def _entries() -> list[Entry]:
+    """The entries in force, innermost first."""
+    found: list[Entry] = []
+    context = get_current()
+    while (entry := cast("Entry | None", get_value(_ENTRY, context))) is not None:
+        found.append(entry)
+        context = entry.outer
+    return found

@@ -1,0 +1,251 @@
+"""Reading usage from a response on its way to the application, whatever form the application takes
+it in.
+
+The response object is given a subclass of its own class, which watches the decoded bytes as they
+are iterated. Nothing is held back but, where the usage event of a stream was asked for by us, that
+one event.
+"""
+
+import functools
+import json
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from spanmeter.instrumentation.call import Attempt
+from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading, mapping
+from spanmeter.instrumentation.guard import guarded, report
+from spanmeter.instrumentation.sse import Events
+
+MAX_BODY: Final = 64 * 1024 * 1024
+"""Bytes kept of a body that is read piecemeal, so as to parse it at its end. Beyond, its usage is
+not read."""
+
+
+class Observation:
+    """The watch over one response body."""
+
+    def __init__(self, attempt: Attempt, watcher: "EventWatcher | BodyWatcher") -> None:
+        self._attempt = attempt
+        self._watcher = watcher
+        self._begun = False
+        self._broken = False
+        self._pulling = False
+
+    def passed(self, chunk: bytes) -> bytes:
+        """Watches a chunk go by; returns what the application gets."""
+        if self._broken:
+            return chunk
+        held = self._watcher.held()
+        try:
+            if not self._begun:
+                self._begun = True
+                self._attempt.first_chunk()
+            return self._watcher.passed(chunk)
+        except Exception as exc:  # noqa: BLE001 - a fault of ours must not end the application's stream
+            self._broken = True
+            report("Observation.passed", exc)
+            return held + chunk
+
+    def finished(self) -> bytes:
+        """The body has ended; returns what was held back of it and belongs to the application."""
+        rest = b"" if self._broken else self._rest()
+        self._attempt.end()
+        return rest
+
+    def _rest(self) -> bytes:
+        try:
+            return self._watcher.finished()
+        except Exception as exc:  # noqa: BLE001 - as above
+            report("Observation.finished", exc)
+            return self._watcher.held()
+
+    def __enter__(self) -> None:
+        """While it is entered the transport is at work: what that closes does not end the attempt."""
+        self._pulling = True
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pulling = False
+        if exc is not None:
+            self._attempt.failed(exc)
+
+    def closed(self) -> None:
+        """The application has closed the response, or let go of it."""
+        if not self._pulling:
+            self._attempt.closed()
+
+
+class EventWatcher:
+    """Watches server-sent events."""
+
+    def __init__(self, attempt: Attempt, endpoint: Endpoint, *, hides_usage: bool) -> None:
+        self._attempt = attempt
+        self._endpoint = endpoint
+        self._hides_usage = hides_usage
+        self._events = Events()
+        self._first = True
+
+    def passed(self, chunk: bytes) -> bytes:
+        whole = self._events.whole(chunk)
+        if not whole:
+            return b"" if self._hides_usage else chunk
+        if not self._first and not any(telling in whole for telling in self._endpoint.telling):
+            return whole if self._hides_usage else chunk
+        kept = self._read(whole)
+        return kept if self._hides_usage else chunk
+
+    def held(self) -> bytes:
+        """What has been held back: an event whose end has not come yet."""
+        return self._events.rest if self._hides_usage else b""
+
+    def finished(self) -> bytes:
+        # A stream may end without the blank line that would have closed its last event.
+        rest = self._events.rest
+        if rest:
+            self._read(rest)
+        return self.held()
+
+    def _read(self, whole: bytes) -> bytes:
+        """Reads the events that may tell something; returns all but the one that we asked for."""
+        kept: list[bytes] = []
+        for event, data in self._events.split(whole):
+            if data and (
+                self._first or any(telling in event for telling in self._endpoint.telling)
+            ):
+                if data == b"[DONE]":
+                    self._attempt.took(Reading(last=True))
+                parsed = _parsed(data)
+                self._first = self._first and not parsed
+                self._attempt.took(self._endpoint.read_event(parsed))
+                if self._hides_usage and parsed.get("choices") == [] and parsed.get("usage"):
+                    continue
+            kept.append(event)
+        return b"".join(kept)
+
+
+class BodyWatcher:
+    """Watches a JSON body that is read piecemeal."""
+
+    def __init__(self, attempt: Attempt, endpoint: Endpoint) -> None:
+        self._attempt = attempt
+        self._endpoint = endpoint
+        self._body = bytearray()
+
+    def passed(self, chunk: bytes) -> bytes:
+        if len(self._body) + len(chunk) <= MAX_BODY:
+            self._body += chunk
+        return chunk
+
+    def held(self) -> bytes:
+        return b""
+
+    def finished(self) -> bytes:
+        read_body(self._attempt, self._endpoint, bytes(self._body))
+        return b""
+
+
+@guarded
+def read_body(attempt: Attempt, endpoint: Endpoint, body: bytes) -> None:
+    """Reads a whole response body."""
+    attempt.took(endpoint.read(_parsed(body)))
+
+
+def _parsed(data: bytes) -> Json:
+    """The JSON object, or an empty one where the data is none (`[DONE]`, a proxy's page of text)."""
+    try:
+        return mapping(json.loads(data))
+    except ValueError:
+        return {}
+
+
+@guarded
+def observe(response: Any, attempt: Attempt, endpoint: Endpoint, *, hides_usage: bool) -> None:
+    """Reads usage from an httpx (or httpx2) response: at once if it has been read, else as it will
+    be."""
+    if response.status_code >= 400:
+        attempt.end(error_type=str(response.status_code), status_code=response.status_code)
+    elif response.is_closed:
+        read_body(attempt, endpoint, response.content)
+        attempt.end()
+    else:
+        streams = response.headers.get("content-type", "").startswith("text/event-stream")
+        watcher = (
+            EventWatcher(attempt, endpoint, hides_usage=hides_usage)
+            if streams
+            else BodyWatcher(attempt, endpoint)
+        )
+        response.spanmeter_observation = Observation(attempt, watcher)
+        response.__class__ = observed(response.__class__)
+
+
+if TYPE_CHECKING:
+
+    class _Response:
+        """The part of an httpx `Response` that is watched."""
+
+        def iter_bytes(self, chunk_size: int | None = None) -> Generator[bytes]: ...
+        def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes]: ...
+        def close(self) -> None: ...
+        async def aclose(self) -> None: ...
+
+else:
+    _Response = object
+
+
+class ObservedBody(_Response):
+    """What `observed` adds to a response class. Everything but raw bytes is read through these."""
+
+    spanmeter_observation: Observation
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Generator[bytes]:
+        """The decoded body, in chunks."""
+        observation = self.spanmeter_observation
+        with closing(super().iter_bytes(chunk_size)) as source:
+            while True:
+                with observation:
+                    chunk = next(source, None)
+                if chunk is None:
+                    break
+                if kept := observation.passed(chunk):
+                    yield kept
+        if rest := observation.finished():
+            yield rest
+
+    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes]:
+        """The decoded body, in chunks."""
+        observation = self.spanmeter_observation
+        async with aclosing(super().aiter_bytes(chunk_size)) as source:
+            while True:
+                with observation:
+                    chunk = await anext(source, None)
+                if chunk is None:
+                    break
+                if kept := observation.passed(chunk):
+                    yield kept
+        if rest := observation.finished():
+            yield rest
+
+    def close(self) -> None:
+        """Closes the response."""
+        super().close()
+        self.spanmeter_observation.closed()
+
+    async def aclose(self) -> None:
+        """Closes the response."""
+        await super().aclose()
+        self.spanmeter_observation.closed()
+
+    def __del__(self) -> None:
+        self.spanmeter_observation.closed()
+
+
+@functools.cache
+def observed(response_class: type[object]) -> type[object]:
+    """A subclass of an httpx `Response` class whose body is watched, under the same name."""
+    return type(response_class.__name__, (ObservedBody, response_class), {})

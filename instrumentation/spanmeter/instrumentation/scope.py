@@ -1,0 +1,133 @@
+"""The scope that `usage(...)` opens: a context manager, an async one, and a decorator."""
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar, cast
+
+from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.identity import Identity, identity_in, with_identity
+from spanmeter.metering import attributes as names
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class UsageScope:
+    """Puts an identity in force while it is entered.
+
+    Holds no state of its own: any number of tasks and threads may enter one scope at once, and
+    again.
+    """
+
+    def __init__(self, identity: Identity, *, keeps_tenant: bool = False) -> None:
+        self.identity = identity
+        self._keeps_tenant = keeps_tenant
+
+    def __enter__(self) -> Self:
+        self._enter()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        Entry.leave_last_of(self)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(exc_type, exc, traceback)
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """The function, or coroutine function, or (async) generator function, run within this
+        scope."""
+        if inspect.isasyncgenfunction(function):
+            wrapper = self._around_async_generator(function)
+        elif inspect.isgeneratorfunction(function):
+            wrapper = self._around_generator(function)
+        elif inspect.iscoroutinefunction(function):
+            wrapper = self._around_coroutine(function)
+        else:
+            wrapper = self._around_function(function)
+        return cast("Callable[P, R]", functools.wraps(function)(wrapper))
+
+    def _enter(self) -> Entry:
+        return Entry(with_identity(self._merged()), owner=self)
+
+    def _merged(self) -> Identity:
+        """Another tenant inherits nothing: what it would inherit is the first tenant's."""
+        outer = identity_in()
+        same_tenant = outer.get(names.TENANT_ID) == self.identity.get(names.TENANT_ID)
+        return {**outer, **self.identity} if self._keeps_tenant or same_tenant else self.identity
+
+    def _around_function(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return wrapper
+
+    def _around_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return await function(*args, **kwargs)
+
+        return wrapper
+
+    # A generator runs in the context of whoever asks for its next item, so its scope is entered for
+    # each step and left before the item is handed out: the consumer never sees the generator's
+    # tenant.
+
+    def _around_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            generator = function(*args, **kwargs)
+            step, value = generator.send, None
+            while True:
+                try:
+                    with self:
+                        item = step(value)
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    value = yield item
+                    step = generator.send
+                except GeneratorExit:
+                    with self:
+                        generator.close()
+                    raise
+                except BaseException as exc:  # noqa: BLE001 - handed on to the generator
+                    step, value = generator.throw, exc
+
+        return wrapper
+
+    def _around_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+            generator = function(*args, **kwargs)
+            step, value = generator.asend, None
+            while True:
+                try:
+                    with self:
+                        item = await step(value)
+                except StopAsyncIteration:
+                    return
+                try:
+                    value = yield item
+                    step = generator.asend
+                except GeneratorExit:
+                    with self:
+                        await generator.aclose()
+                    raise
+                except BaseException as exc:  # noqa: BLE001 - handed on to the generator
+                    step, value = generator.athrow, exc
+
+        return wrapper

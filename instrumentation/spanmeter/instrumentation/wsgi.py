@@ -1,0 +1,93 @@
+"""WSGI middleware: every call made while serving a request is metered for the request's tenant.
+
+app.wsgi_app = UsageMiddleware(app.wsgi_app, resolve=tenant_of)     # Flask application =
+UsageMiddleware(get_wsgi_application(), headers={"tenant_id": "X-Tenant-Id"})     # Django
+"""
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Any
+
+from opentelemetry.context import get_current
+
+from spanmeter.instrumentation.context import UsageContext
+from spanmeter.instrumentation.edge import Edge
+from spanmeter.instrumentation.entering import Entry
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+
+class UsageMiddleware:
+    """Sets the usage context of each request, while its body is iterated too; see `edge.Edge` for
+    the parameters.
+
+    `resolve` is given the WSGI environ.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        resolve: Callable[[Environ], UsageContext | None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        trust_inbound: bool = False,
+    ) -> None:
+        self._app = app
+        self._edge = Edge[Environ](resolve, headers, trust_inbound=trust_inbound)
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        entry = self._edge.entered(self._resolved(environ), _header_reader(environ))
+        try:
+            inner = get_current()
+            body = self._app(environ, start_response)
+        finally:
+            entry.leave()
+        return _Body(body, inner)
+
+    def _resolved(self, environ: Environ) -> UsageContext | None:
+        if self._edge.resolve is None:
+            return None
+        try:
+            found: UsageContext | None = self._edge.resolve(environ)
+        except Exception as exc:  # noqa: BLE001 - metering is never in the way of a request
+            self._edge.failed(exc)
+            return None
+        return found
+
+
+class _Body:
+    """A response body whose every chunk is made in the request's context. The server iterates it
+    after the call."""
+
+    def __init__(self, body: Iterable[bytes], context: Any) -> None:
+        self._body = body
+        self._context = context
+
+    def __iter__(self) -> Generator[bytes]:
+        chunks = iter(self._body)
+        while True:
+            entry = Entry(self._context)
+            try:
+                chunk = next(chunks)
+            except StopIteration:
+                return
+            finally:
+                entry.leave()
+            yield chunk
+
+    def close(self) -> None:
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            entry = Entry(self._context)
+            try:
+                close()
+            finally:
+                entry.leave()
+
+
+def _header_reader(environ: Environ) -> Callable[[str], str | None]:
+    def read(name: str) -> str | None:
+        value = environ.get("HTTP_" + name.upper().replace("-", "_"))
+        return value if isinstance(value, str) else None
+
+    return read
