@@ -17,14 +17,8 @@ def base_install(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of a virtual environment that holds the base install of this checkout."""
     environment = tmp_path_factory.mktemp("base")
     venv.create(environment, with_pip=False)
-    pip: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        environment / "bin" / "python",
-    ]
-    chosen = ["--quiet", "--constraint", ROOT / "constraints.txt", ROOT]
+    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python")]
+    chosen = ["--quiet", "--constraint", str(ROOT / "constraints.txt"), str(ROOT)]
     subprocess.run([*pip, "install", *chosen], check=True)
     return environment / "bin"
 
