@@ -99,11 +99,6 @@ class Committer:
             for n in range(writers)
         ]
 
-    @property
-    def available(self) -> bool:
-        """Whether the database answered when it was last tried."""
-        return self._available
-
     def start(self) -> None:
         """Start the writer threads. The first of them connects when there is something to write."""
         for thread in self._threads:
@@ -208,7 +203,9 @@ class Committer:
                 self._commit(ledger, [submission])
 
     def _settle(self, group: list[Submission], written: Written) -> None:
-        self._available = True
+        if not self._available:
+            logger.warning("committing again")
+            self._available = True
         self._release(group)
         outcomes = _outcomes(group, written)
         self._counters.add(
@@ -224,7 +221,7 @@ class Committer:
     def _put_back(self, group: list[Submission], error: DatabaseUnavailable) -> None:
         """Keep the group in its place, and pause."""
         if self._available:
-            logger.warning("the database is away, requests are held: %s", error)
+            logger.warning("cannot commit for now, requests are held: %s", error)
         with self._changed:
             self._available = False
             self._queue.extendleft(reversed(group))
