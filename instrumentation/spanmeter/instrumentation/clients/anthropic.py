@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from spanmeter.instrumentation.call import current_call
 from spanmeter.instrumentation.endpoint import Attributes, Endpoint, Json, Reading, counts, mapping
-from spanmeter.instrumentation.stainless import Library, StainlessInstrumentor
+from spanmeter.instrumentation.instrumentor import ClientInstrumentor
+from spanmeter.instrumentation.stainless import stainless_patches
 from spanmeter.metering import attributes as names
 
 
@@ -87,12 +88,10 @@ MESSAGES: Final = Endpoint(
 )
 
 
-class AnthropicInstrumentor(StainlessInstrumentor):
+class AnthropicInstrumentor(ClientInstrumentor):
     """Meters the `anthropic` package, its Bedrock and Vertex clients included."""
 
-    library = Library(
-        package="anthropic",
-        endpoints={"/v1/messages": MESSAGES},
-        provider_of=provider_of,
-        on_patched=silence_own_tracing,
+    package = "anthropic"
+    patches = stainless_patches(
+        package, {"/v1/messages": MESSAGES}, provider_of=provider_of, also=silence_own_tracing
     )

@@ -9,7 +9,8 @@ import os
 from typing import Any, Final
 
 from spanmeter.instrumentation.endpoint import Attributes, Endpoint, Json, Reading, counts, mapping
-from spanmeter.instrumentation.stainless import Library, StainlessInstrumentor, host_of
+from spanmeter.instrumentation.instrumentor import ClientInstrumentor
+from spanmeter.instrumentation.stainless import host_of, stainless_patches
 from spanmeter.metering import attributes as names
 
 USAGE_OPT_OUT: Final = "SPANMETER_STREAM_USAGE_OPT_OUT"
@@ -158,9 +159,10 @@ ENDPOINTS: Final = {
 }
 
 
-class OpenAIInstrumentor(StainlessInstrumentor):
+class OpenAIInstrumentor(ClientInstrumentor):
     """Meters the `openai` package."""
 
-    library = Library(
-        package="openai", endpoints=ENDPOINTS, provider_of=provider_of, ask_for_usage=ask_for_usage
+    package = "openai"
+    patches = stainless_patches(
+        package, ENDPOINTS, provider_of=provider_of, ask_for_usage=ask_for_usage
     )

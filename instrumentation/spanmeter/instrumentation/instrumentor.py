@@ -1,0 +1,166 @@
+"""The instrumentor that every client library's file fills in: where to wrap, and what is being
+asked of whom."""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import wrapt
+from opentelemetry.context import get_current
+
+# That module opts out of type checking as a whole.
+from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]
+    BaseInstrumentor,
+)
+from opentelemetry.trace import Tracer, get_tracer
+
+from spanmeter.instrumentation.call import Call
+from spanmeter.instrumentation.callsite import callsite
+from spanmeter.instrumentation.endpoint import Endpoint
+from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.identity import identity_in
+from spanmeter.instrumentation.transport import patch_httpx
+from spanmeter.instrumentation.version import VERSION
+from spanmeter.metering import attributes as names
+
+Arguments = tuple[Any, ...]
+Keywords = dict[str, Any]
+
+
+class Request(NamedTuple):
+    """What a client library is about to ask of a provider.
+
+    `http_client` is the httpx (or httpx2) client that sends it. `hides_usage` is whether the usage
+    event of the stream was asked for by us, and is to be kept from the application.
+    """
+
+    endpoint: Endpoint
+    provider: str
+    model: str | None
+    http_client: object
+    server_address: str
+    server_port: int
+    streamed: bool = False
+    hides_usage: bool = False
+
+
+class Patch(NamedTuple):
+    """One function of a client library to meter, wrapped when its module is imported.
+
+    `describe` is given the object, the positional and the keyword arguments of a call, and says
+    what it asks for, or `None` for what is no use of a model. `also` may patch the module further.
+    """
+
+    module: str
+    function: str
+    describe: Callable[[Any, Arguments, Keywords], Request | None]
+    is_async: bool = False
+    also: Callable[[Any], None] = lambda module: None
+
+
+class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
+    """Meters the calls of one client library. Subclasses give the `package` and its `patches`."""
+
+    package: str
+    patches: Sequence[Patch]
+    _tracer: Tracer | None = None
+    _registered = False
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """None: a library that is not installed is never imported, and so never patched."""
+        return ()
+
+    def _instrument(self, **kwargs: Any) -> None:
+        scope = names.SCOPE_PREFIX + self.package
+        self._tracer = get_tracer(scope, VERSION, tracer_provider=kwargs.get("tracer_provider"))
+        if not self._registered:
+            self._registered = True
+            patch_httpx()
+            for patch in self.patches:
+                wrapt.register_post_import_hook(partial(self._apply, patch), patch.module)
+
+    def _uninstrument(self, **kwargs: Any) -> None:
+        """The patches stay and let every call pass: others may have wrapped them since."""
+        self._tracer = None
+
+    @guarded
+    def _apply(self, patch: Patch, module: Any) -> None:
+        wrapper = _wrap_async if patch.is_async else _wrap
+        wrapt.wrap_function_wrapper(module, patch.function, wrapper(partial(self._begin, patch)))
+        patch.also(module)
+
+    @guarded
+    def _begin(
+        self, patch: Patch, instance: Any, args: Arguments, kwargs: Keywords
+    ) -> tuple[Call, Entry] | None:
+        """Begins the call, and enters the context to call the provider in."""
+        request = patch.describe(instance, args, kwargs) if self._tracer is not None else None
+        if self._tracer is None or request is None:
+            return None
+        identity = identity_in()
+        further: dict[str, str | int | bool] = {
+            names.SERVER_ADDRESS: request.server_address,
+            names.SERVER_PORT: request.server_port,
+        }
+        if request.streamed:
+            further[names.REQUEST_STREAM] = True
+        if names.TENANT_ID not in identity:
+            further[names.USAGE_CALLSITE] = callsite(self.package)
+        call = Call(
+            tracer=self._tracer,
+            endpoint=request.endpoint,
+            provider=request.provider,
+            model=request.model,
+            identity=identity,
+            context=get_current(),
+            http_client=request.http_client,
+            further=further,
+            hides_usage=request.hides_usage,
+        )
+        return call, Entry(call.provider_context())
+
+
+Begin = Callable[[Any, Arguments, Keywords], tuple[Call, Entry] | None]
+
+
+def _wrap(begin: Begin) -> Callable[..., Any]:
+    def wrapper(
+        wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
+    ) -> Any:
+        begun = begin(instance, args, kwargs)
+        if begun is None:
+            return wrapped(*args, **kwargs)
+        call, entry = begun
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as exc:
+            call.raised(exc)
+            raise
+        finally:
+            entry.leave()
+        call.returned()
+        return result
+
+    return wrapper
+
+
+def _wrap_async(begin: Begin) -> Callable[..., Any]:
+    async def wrapper(
+        wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Arguments, kwargs: Keywords
+    ) -> Any:
+        begun = begin(instance, args, kwargs)
+        if begun is None:
+            return await wrapped(*args, **kwargs)
+        call, entry = begun
+        try:
+            result = await wrapped(*args, **kwargs)
+        except BaseException as exc:
+            call.raised(exc)
+            raise
+        finally:
+            entry.leave()
+        call.returned()
+        return result
+
+    return wrapper
