@@ -3,6 +3,7 @@
     StorageError
     ├── DatabaseUnavailable     try again later, nothing is lost by waiting
     │   └── SchemaOutOfDate     ... and only after `spanmeter db migrate`
+    ├── UnknownDimension        a report by something the ledger does not know
     ├── EmbeddedDatabaseError   the embedded PostgreSQL cannot run here
     └── MissingExtra            a part of spanmeter is not installed
 
@@ -20,6 +21,10 @@ class DatabaseUnavailable(StorageError):
 
 class SchemaOutOfDate(DatabaseUnavailable):
     """The database's schema is not the one this release works with."""
+
+
+class UnknownDimension(StorageError):
+    """A report was asked for by a name that is no dimension of the ledger."""
 
 
 class EmbeddedDatabaseError(StorageError):

@@ -1,0 +1,31 @@
+-- usage --
+-- Sums over the ledger by the dimensions asked for. Costs of two currencies are never added.
+SELECT {dimensions}
+    sum(requests),
+    coalesce(sum(requests) FILTER (WHERE status <> 'ok'), 0),
+    sum(unpriced_requests),
+    coalesce(sum(input_tokens), 0),
+    coalesce(sum(cache_read_input_tokens), 0),
+    coalesce(sum(cache_write_input_tokens), 0),
+    coalesce(sum(output_tokens), 0),
+    coalesce(sum(reasoning_output_tokens), 0),
+    sum(cost) AS cost,
+    currency
+FROM ledger
+WHERE time >= coalesce(%(since)s::timestamptz, '-infinity')
+    AND time < coalesce(%(until)s::timestamptz, 'infinity')
+    AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s)
+GROUP BY {groups} currency
+ORDER BY {order} cost DESC NULLS LAST, {groups} currency;
+
+-- hour --
+-- The hour of the call, UTC.
+date_trunc('hour', time, 'UTC');
+
+-- day --
+-- The day of the call, UTC.
+(time AT TIME ZONE 'UTC')::date;
+
+-- own_dimension --
+-- A dimension of the application's own.
+dimensions ->> {name};
