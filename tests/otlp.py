@@ -1,14 +1,19 @@
 """Export requests as exporters send them, and a client that keeps account of what was acknowledged."""
 
+# grpc-stubs leaves the types of messages open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -86,13 +91,16 @@ class Client:
 
     def __init__(self, address: str) -> None:
         self.channel = grpc.insecure_channel(address)
-        self._export = self.channel.unary_unary(
-            EXPORT, response_deserializer=ExportTraceServiceResponse.FromString
-        )
+        self._export = self.channel.unary_unary(EXPORT, None, ExportTraceServiceResponse.FromString)
 
     def export(self, body: bytes, *, timeout: float = 10.0) -> ExportTraceServiceResponse:
         """The answer to one request. Raises grpc.RpcError."""
         response: ExportTraceServiceResponse = self._export(body, timeout=timeout)
+        return response
+
+    def call(self, method: str, body: bytes, *, timeout: float = 5.0) -> bytes:
+        """Call any method with bytes. Raises grpc.RpcError."""
+        response: bytes = self.channel.unary_unary(method, None, None)(body, timeout=timeout)
         return response
 
     def error_of(self, body: bytes, *, timeout: float = 10.0) -> grpc.RpcError:
@@ -102,6 +110,23 @@ class Client:
         except grpc.RpcError as error:
             return error
         raise AssertionError("the request was answered OK")
+
+    def health(self, service: str = "", *, timeout: float = 5.0) -> int:
+        """The status that the standard health service gives. Raises grpc.RpcError."""
+        answer: HealthCheckResponse = self._health().Check(
+            HealthCheckRequest(service=service), timeout=timeout
+        )
+        return int(answer.status)
+
+    def watch_health(self, service: str = "") -> Iterator[int]:
+        """The status now, and every change of it until the server ends the stream."""
+        answers: Iterator[HealthCheckResponse] = self._health().Watch(
+            HealthCheckRequest(service=service)
+        )
+        return (int(answer.status) for answer in answers)
+
+    def _health(self) -> Any:
+        return HealthStub(self.channel)
 
     def deliver(self, body: bytes, *, patience: float = 60.0) -> None:
         """Send until it is acknowledged, as an exporter with a patient retry does."""

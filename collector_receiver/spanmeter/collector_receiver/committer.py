@@ -58,7 +58,7 @@ class Submission:
     size: int
     """Bytes of the request as it came in."""
     arrived: float = field(default_factory=time.monotonic)
-    committed: "Future[list[Rejection]]" = field(default_factory=Future)
+    committed: Future[list[Rejection]] = field(default_factory=Future[list[Rejection]])
     """Set when all of it is durable, to what of it was rejected, by metering or by the database."""
 
     @property

@@ -4,6 +4,9 @@ The threads that take export requests may all be waiting for the database; an or
 would restart the collector, and lose what it holds.
 """
 
+# grpc-stubs leaves the types of messages open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +37,7 @@ class HealthService:
             health.SERVICE_NAME,
             {
                 "Check": grpc.unary_unary_rpc_method_handler(
-                    _OnThread(self._threads, self._servicer.Check),
+                    _OnThread(self._threads, self._check),
                     HealthCheckRequest.FromString,
                     HealthCheckResponse.SerializeToString,
                 ),
@@ -55,6 +58,11 @@ class HealthService:
     def close(self) -> None:
         """Answer nothing more."""
         self._threads.shutdown(wait=False)
+
+    def _check(
+        self, request: HealthCheckRequest, context: grpc.ServicerContext
+    ) -> HealthCheckResponse:
+        return self._servicer.Check(request, context)
 
     def _watch(
         self, request: HealthCheckRequest, context: grpc.ServicerContext, send: Send

@@ -26,7 +26,7 @@ class Accepted(NamedTuple):
     """A request that was decoded and metered, and is on its way to the database."""
 
     spans: int
-    committed: "Future[list[Rejection]]"
+    committed: Future[list[Rejection]]
     """Set when all of the request is durable, to what of it was rejected."""
 
 

@@ -33,7 +33,7 @@ def run(
 
 @contextmanager
 def _signals(then: Callable[[], object]) -> Generator[threading.Event]:
-    """An event that the first signal sets. Later ones call `then`, in another thread: a signal handler must not wait."""
+    """An event that the first signal sets. Later ones call `then`, in another thread: a handler must not wait."""
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:

@@ -1,5 +1,8 @@
 """The life of a collector: start, serve, drain, stop."""
 
+# grpc-stubs leaves the types of messages open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -4,6 +4,9 @@ The choice of status decides whether a client keeps its spans. Only UNAVAILABLE 
 retries at all, so it is the answer to all that is not the sender's fault, surprises of our own included.
 """
 
+# grpc-stubs leaves the types of messages open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import logging
 from collections import Counter
 from typing import Final, NoReturn, Protocol

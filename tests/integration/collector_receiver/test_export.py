@@ -55,7 +55,7 @@ def test_a_request_delivered_five_times_by_two_clients_at_once_is_one_row_per_sp
         Client(collector.grpc_address) as other,
         ThreadPoolExecutor(10) as threads,
     ):
-        answers = list(threads.map(lambda c: c.export(body), [one, other] * 5))
+        answers = list(threads.map(Client.export, [one, other] * 5, [body] * 10))
 
     assert not any(answer.HasField("partial_success") for answer in answers)
     assert len(ledger.spans()) == len(set(ledger.spans())) == 512
@@ -148,12 +148,8 @@ def test_logs_sent_to_the_trace_service_are_invalid(client: Client) -> None:
 
 
 def test_other_services_are_unimplemented(client: Client) -> None:
-    export_logs = client.channel.unary_unary(
-        "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
-    )
-
     with pytest.raises(grpc.RpcError) as caught:
-        export_logs(b"", timeout=5)
+        client.call("/opentelemetry.proto.collector.logs.v1.LogsService/Export", b"")
 
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 

@@ -7,8 +7,7 @@ import time
 
 import grpc
 import pytest
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from otlp import Client
 from spanmeter.collector_receiver import Collector, CollectorSettings
@@ -20,9 +19,7 @@ def test_the_server_and_the_trace_service_are_serving(plain_dsn: str, service: s
         Collector(CollectorSettings(dsn=plain_dsn, grpc="127.0.0.1:0")) as collector,
         Client(collector.grpc_address) as client,
     ):
-        answer = HealthStub(client.channel).Check(HealthCheckRequest(service=service), timeout=5)
-
-    assert answer.status == HealthCheckResponse.SERVING
+        assert client.health(service) == HealthCheckResponse.SERVING
 
 
 def test_a_service_that_is_not_here_is_not_found(plain_dsn: str) -> None:
@@ -31,7 +28,7 @@ def test_a_service_that_is_not_here_is_not_found(plain_dsn: str) -> None:
         Client(collector.grpc_address) as client,
         pytest.raises(grpc.RpcError) as caught,
     ):
-        HealthStub(client.channel).Check(HealthCheckRequest(service="logs"), timeout=5)
+        client.health("logs")
 
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
@@ -41,8 +38,7 @@ def test_a_watcher_is_told_of_the_drain_and_does_not_delay_it(plain_dsn: str) ->
     collector.start()
     seen: list[int] = []
     with Client(collector.grpc_address) as client:
-        stream = HealthStub(client.channel).Watch(HealthCheckRequest())
-        watcher = threading.Thread(target=lambda: seen.extend(a.status for a in stream))
+        watcher = threading.Thread(target=seen.extend, args=(client.watch_health(),))
         watcher.start()
         while not seen:
             time.sleep(0.01)

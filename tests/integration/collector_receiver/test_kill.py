@@ -11,11 +11,11 @@ from contextlib import ExitStack
 import grpc
 import psycopg
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 import otlp
 from collecting import CollectorProcess, Ledger, StartCollector
 from otlp import Client
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 SPANS = 50_000
 BATCH = 500

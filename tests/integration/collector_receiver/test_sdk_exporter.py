@@ -58,7 +58,7 @@ def test_a_partial_success_is_no_failure_to_the_exporter(
         span.end()
 
     result = exporter.export([good, bad])  # type: ignore[list-item]
-    exporter.shutdown()
+    exporter.shutdown()  # pyright: ignore[reportUnknownMemberType]
 
     assert result is SpanExportResult.SUCCESS
     assert (len(ledger.spans()), len(ledger.rejected())) == (1, 1)

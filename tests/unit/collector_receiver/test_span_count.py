@@ -1,5 +1,6 @@
 """The count of spans on the wire agrees with the parser, and does not trust lengths."""
 
+import contextlib
 import time
 
 import pytest
@@ -52,10 +53,8 @@ def test_bytes_that_are_no_message_are_malformed(body: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_counted_or_malformed(body: bytes) -> None:
-    try:
+    with contextlib.suppress(Malformed):
         assert span_count(body) >= 0
-    except Malformed:
-        pass
 
 
 def test_a_million_empty_spans_are_counted_without_parsing_them() -> None:
