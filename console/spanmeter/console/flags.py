@@ -18,7 +18,7 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         "--data",
         metavar="DIR",
         help="Where the embedded database lives. [SPANMETER_DATA]"
-        " Default: ~/.local/share/spanmeter.",
+        " Default: ~/.local/share/spanmeter; for root /var/lib/spanmeter.",
     ),
     "grpc": click.option(
         "--grpc",

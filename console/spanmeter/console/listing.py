@@ -9,11 +9,14 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
-Value = str | int | Decimal | datetime | None
+Value = str | bool | int | Decimal | date | datetime | None
+
+TOTAL: Final = "total"
+"""What a row of totals holds in its first column, for want of a dimension."""
 
 # A single call costs fractions of a cent: six decimals show one token of the cheapest models.
 MONEY_STEP: Final = Decimal("0.000001")
@@ -30,11 +33,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Rows under columns; `totals` has one value per column, `about` what was asked."""
+    """Rows under columns, and rows of totals; `about` says what was asked, `notes` what to know."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Value]]
-    totals: Sequence[Value] | None = None
+    totals: Sequence[Sequence[Value]] = ()
     about: Mapping[str, Value] = field(default_factory=dict[str, Value])
     notes: Sequence[str] = ()
 
@@ -45,9 +48,9 @@ def as_table(listing: Listing) -> str:
     Counts are grouped by thousands; money has six decimals.
     """
     body = [_cells(row, listing.columns) for row in listing.rows]
-    totals = _cells(listing.totals, listing.columns) if listing.totals else None
+    totals = [_cells(row, listing.columns) for row in listing.totals]
     heading = [column.heading for column in listing.columns]
-    lines = [heading, *body, *([totals] if totals else [])]
+    lines = [heading, *body, *totals]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     rule = "  ".join("-" * width for width in widths)
     to_the_right = [_is_quantity(listing, index) for index in range(len(widths))]
@@ -58,7 +61,7 @@ def as_table(listing: Listing) -> str:
 
     text = [aligned(heading), rule, *map(aligned, body)]
     if totals:
-        text += [rule, aligned(totals)]
+        text += [rule, *map(aligned, totals)]
     blocks = [_about(listing), text, listing.notes]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
@@ -72,9 +75,7 @@ def as_json(listing: Listing) -> str:
 
     document: dict[str, object] = {name: _exact(value) for name, value in listing.about.items()}
     document["rows"] = [as_object(row) for row in listing.rows]
-    if listing.totals is not None:
-        named = zip(names, listing.totals, strict=True)
-        document["totals"] = {name: _exact(value) for name, value in named if value is not TOTAL}
+    document["totals"] = [as_object(row) for row in listing.totals]
     document["notes"] = list(listing.notes)
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -95,9 +96,6 @@ FORMATS: Final[Mapping[str, Callable[[Listing], str]]] = {
     "csv": as_csv,
 }
 
-TOTAL: Final = "total"
-"""What the totals row holds in its first column: a word for the table, left out of JSON."""
-
 
 def shown(value: Value, column: Column) -> str:
     """One value as a table shows it; text is made safe to print on a terminal."""
@@ -106,10 +104,12 @@ def shown(value: Value, column: Column) -> str:
             return column.missing
         case Decimal():
             return money(value)
+        case bool():
+            return "yes" if value else "no"
         case int():
             return f"{value:,}"
-        case datetime():
-            return value.strftime("%Y-%m-%d %H:%M").removesuffix(" 00:00")
+        case date():  # a datetime too; its time is shown unless it is midnight
+            return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
         case str():
             return "".join(
                 c if c.isprintable() else c.encode("unicode_escape").decode() for c in value
@@ -128,7 +128,7 @@ def _exact(value: Value) -> object:
     match value:
         case Decimal():
             return f"{value:f}"
-        case datetime():
+        case date():  # a datetime too
             return value.isoformat()
         case _:
             return value

@@ -21,6 +21,9 @@ class InvalidSetting(ValueError):
 
 def default_data() -> Path:
     """Where the embedded database lives unless told otherwise: one ledger per user."""
+    if os.geteuid() == 0:
+        # PostgreSQL refuses to run as root, and no other user can enter root's home.
+        return Path("/var/lib/spanmeter")
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "spanmeter"
 

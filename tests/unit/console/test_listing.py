@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -20,10 +20,10 @@ LISTING = Listing(
         Column("cost", "cost USD", missing="unpriced"),
     ],
     rows=[
-        ["acme", datetime(2026, 11, 20, tzinfo=UTC), 12345, EXACT],
-        [None, datetime(2026, 11, 21, tzinfo=UTC), 7, None],
+        ["acme", date(2026, 11, 20), 12345, EXACT],
+        [None, date(2026, 11, 21), 7, None],
     ],
-    totals=[TOTAL, None, 12352, EXACT],
+    totals=[[TOTAL, None, 12352, EXACT]],
     about={"since": datetime(2026, 11, 1, tzinfo=UTC)},
     notes=["7 requests have no rate."],
 )
@@ -50,19 +50,20 @@ def test_json_holds_the_exact_digits_and_no_invented_tenant() -> None:
     assert document["rows"][0]["cost"] == "1234.000000000000000001"
     assert document["rows"][1] == {
         "tenant": None,
-        "day": "2026-11-21T00:00:00+00:00",
+        "day": "2026-11-21",
         "requests": 7,
         "cost": None,
     }
-    assert document["totals"] == {"day": None, "requests": 12352, "cost": "1234.000000000000000001"}
+    assert document["totals"][0]["requests"] == 12352
+    assert document["totals"][0]["cost"] == "1234.000000000000000001"
 
 
 def test_csv_is_a_heading_and_the_rows() -> None:
     rows = list(csv.reader(io.StringIO(as_csv(LISTING))))
     assert rows == [
         ["tenant", "day", "requests", "cost"],
-        ["acme", "2026-11-20T00:00:00+00:00", "12345", "1234.000000000000000001"],
-        ["", "2026-11-21T00:00:00+00:00", "7", ""],
+        ["acme", "2026-11-20", "12345", "1234.000000000000000001"],
+        ["", "2026-11-21", "7", ""],
     ]
 
 

@@ -25,9 +25,14 @@ class Bill:
     cost: Decimal
 
     @classmethod
+    def nothing(cls) -> "Bill":
+        """The bill of a ledger in which nothing is booked."""
+        return cls(dict.fromkeys(COUNTS, 0), Decimal(0))
+
+    @classmethod
     def of(cls, sums: Mapping[str, object]) -> "Bill":
         """A bill from named sums, such as the provider's JSON, whose `cost` is decimal text."""
-        return cls({name: int(str(sums[name])) for name in COUNTS}, Decimal(str(sums["cost"])))
+        return cls({name: int(str(sums[name])) for name in COUNTS}, Decimal(str(sums["cost"] or 0)))
 
 
 def comparison(served: Bill, booked: Bill) -> Listing:

@@ -30,6 +30,8 @@ class Child:
             # A session of its own: Ctrl-C reaches the demo alone, which then stops this.
             self._process = subprocess.Popen(
                 argv,
+                # Not the caller's directory: its modules are none of the demo's.
+                cwd=log.parent,
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -70,10 +72,10 @@ class Child:
         if code != 0:
             raise ChildFailed(f"{self.name} ended with exit code {code}{self.tail()}")
 
-    def stop(self, grace: float) -> bool:
+    def stop(self, grace: float, request: signal.Signals = signal.SIGTERM) -> bool:
         """Ask the program to end; after `grace` seconds kill it. True if it ended by itself."""
         if self._process.poll() is None:
-            self._signal(signal.SIGTERM)
+            self._signal(request)
         try:
             self._process.wait(grace)
             return True

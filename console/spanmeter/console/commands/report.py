@@ -1,0 +1,61 @@
+"""`spanmeter report`: requests, tokens and cost from the ledger, by any dimensions."""
+
+from datetime import UTC, datetime
+
+import click
+
+from spanmeter.console.extras import require
+from spanmeter.console.flags import accepts, listing_format
+from spanmeter.console.listing import FORMATS
+from spanmeter.console.periods import instant
+from spanmeter.console.settings import Settings
+
+
+def _instant(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    try:
+        return None if value is None else instant(value, datetime.now(UTC))
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+@click.command()
+@accepts("dsn", "data")
+@click.option(
+    "--by",
+    default="tenant",
+    metavar="DIMENSIONS",
+    help="Comma-separated: tenant, workspace, project, user, feature, workflow, action, model,"
+    " provider, service, callsite, status, day, hour, dimension:NAME ... Default: tenant.",
+)
+@click.option(
+    "--since",
+    callback=_instant,
+    default="30d",
+    metavar="WHEN",
+    help="2026-11-20, 2026-11-20T08:30 (UTC), 24h, 7d, today, month ... Default: 30d.",
+)
+@click.option("--until", callback=_instant, metavar="WHEN", help="Before this. Default: no end.")
+@click.option("--tenant", metavar="ID", help="Only this tenant.")
+@listing_format
+def report(
+    settings: Settings,
+    by: str,
+    since: datetime,
+    until: datetime | None,
+    tenant: str | None,
+    form: str,
+) -> None:
+    """Show requests, tokens and cost by any dimensions, greatest cost first."""
+    require("spanmeter report", "collector")
+    from spanmeter.console.ledger_access import ledger_dsn, reading
+    from spanmeter.console.usage import dimensions, usage_listing
+    from spanmeter.storage.errors import UnknownDimension
+
+    with ledger_dsn(settings) as dsn, reading(dsn) as connection:
+        try:
+            listing = usage_listing(
+                connection, dimensions(by), since=since, until=until, tenant=tenant
+            )
+        except UnknownDimension as error:
+            raise click.BadParameter(str(error), param_hint="--by") from error
+    click.echo(FORMATS[form](listing), nl=False)

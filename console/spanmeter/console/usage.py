@@ -1,0 +1,85 @@
+"""Usage and cost as a listing: the ledger's sums by any dimensions, with what is not in them said plainly."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from spanmeter.console.listing import TOTAL, Column, Listing, Value
+from spanmeter.storage.connection import Connection
+from spanmeter.storage.reports import ReportRow, usage_report
+
+# What people type for short; the ledger's own names work as well.
+_SHORT: Final = {
+    "tenant": "tenant_id",
+    "workspace": "workspace_id",
+    "project": "project_id",
+    "user": "user_id",
+    "service": "service_name",
+}
+_HEADINGS: Final = {column: short for short, column in _SHORT.items()}
+
+_SUMS: Final = (
+    Column("requests", "requests"),
+    Column("failed_requests", "failed"),
+    Column("unpriced_requests", "unpriced"),
+    Column("input_tokens", "input"),
+    Column("cache_read_input_tokens", "cache read"),
+    Column("cache_write_input_tokens", "cache write"),
+    Column("output_tokens", "output"),
+    Column("reasoning_output_tokens", "reasoning"),
+    Column("cost", "cost", missing="unpriced"),
+    Column("currency", "currency"),
+)
+
+
+def dimensions(text: str) -> list[str]:
+    """The ledger's dimensions in a comma-separated list of their names, long or short."""
+    names = [name.strip() for name in text.split(",")]
+    return list(dict.fromkeys(_SHORT.get(name, name) for name in names if name))
+
+
+def usage_listing(
+    connection: Connection,
+    by: Sequence[str],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    tenant: str | None = None,
+) -> Listing:
+    """The sums by `by`, and their totals by currency from the same snapshot of the ledger.
+
+    Raises `UnknownDimension`. The totals are the database's own, so that they are exact.
+    """
+    rows = usage_report(connection, by, since, until, tenant)
+    totals = usage_report(connection, (), since, until, tenant) if by else []
+    about: dict[str, Value] = {"since": since, "until": until, "tenant_id": tenant}
+    return Listing(
+        columns=[*map(_dimension, by), *_SUMS],
+        rows=[_line(row, list(row.dimensions.values())) for row in rows],
+        totals=[_line(total, [TOTAL, *[None] * (len(by) - 1)]) for total in totals],
+        about={name: value for name, value in about.items() if value is not None},
+        notes=_notes(rows),
+    )
+
+
+def _dimension(name: str) -> Column:
+    missing = "(unattributed)" if name == "tenant_id" else "-"
+    return Column(name, _HEADINGS.get(name, name.removeprefix("dimension:")), missing)
+
+
+def _line(row: ReportRow, dimensions: Sequence[Value]) -> Sequence[Value]:
+    _, *sums = row
+    return [*dimensions, *sums]
+
+
+def _notes(rows: Sequence[ReportRow]) -> list[str]:
+    unpriced = sum(row.unpriced_requests for row in rows)
+    unattributed = sum(row.requests for row in rows if row.dimensions.get("tenant_id", "") is None)
+    notes = [] if rows else ["Nothing is booked in this period."]
+    if unpriced:
+        notes.append(f"Requests without a known rate: {unpriced:,}. Their cost is in no sum.")
+    if unattributed:
+        notes.append(
+            f"Requests without a tenant: {unattributed:,}. Where they come from: --by callsite."
+        )
+    return notes
