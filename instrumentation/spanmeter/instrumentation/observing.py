@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from spanmeter.instrumentation.call import Attempt
+from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading, mapping
 from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.sse import Events
@@ -78,7 +79,7 @@ class Observation:
     def closed(self) -> None:
         """The application has closed the response, or let go of it."""
         if not self._pulling:
-            self._attempt.closed()
+            aside.run(self._attempt.closed)
 
 
 class EventWatcher:
@@ -180,6 +181,7 @@ def observe(response: Any, attempt: Attempt, endpoint: Endpoint, *, hides_usage:
             if streams
             else BodyWatcher(attempt, endpoint)
         )
+        aside.ready()
         response.spanmeter_observation = Observation(attempt, watcher)
         response.__class__ = observed(response.__class__)
 
