@@ -1,14 +1,12 @@
 """The metered call: one call of a client library's method, made of one or more attempts."""
 
-import asyncio
-import json
-import time
 from typing import Final, cast
 
 from opentelemetry.context import Context, create_key, get_value, set_value
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
+from opentelemetry.trace import SpanKind, Tracer
 
-from spanmeter.instrumentation.endpoint import Endpoint, Reading
+from spanmeter.instrumentation.attempt import Attempt, first_seen
+from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import Identity, set_aside
 from spanmeter.metering import attributes as names
@@ -30,11 +28,13 @@ class Call:
         "_current",
         "_tracer",
         "attempts",
+        "body",
         "context",
         "endpoint",
         "hides_usage",
         "http_client",
         "model",
+        "provider",
     )
 
     def __init__(
@@ -48,12 +48,15 @@ class Call:
         context: Context,
         http_client: object,
         further: dict[str, str | int | bool],
+        body: Json,
         hides_usage: bool = False,
     ) -> None:
         self._tracer = tracer
         self._current: Attempt | None = None
+        self.body = body
         self.endpoint = endpoint
         self.model = model
+        self.provider = provider
         self.context = context
         self.http_client = http_client
         self.hides_usage = hides_usage
@@ -72,7 +75,7 @@ class Call:
         baggage."""
         return set_value(_CALL, self, set_aside(self.context))
 
-    def attempt(self) -> "Attempt":
+    def attempt(self) -> Attempt:
         """Begins an attempt. One that is still open was given up by the client library, which sends
         anew."""
         if self._current is not None:
@@ -89,8 +92,22 @@ class Call:
             kind=SpanKind.CLIENT,
             attributes={**self._attributes, names.USAGE_ATTEMPT: self.attempts},
         )
-        self._current = Attempt(span, self.endpoint)
+        self._current = Attempt(span, self.endpoint, self.provider, self.model, self.body)
         return self._current
+
+    def result(self, reading: Reading) -> None:
+        """Records one call of many that were made together, whose results have come in one file."""
+        if not first_seen(self.provider, reading.response_id):
+            return
+        span = self._tracer.start_span(
+            f"{names.CHAT} {reading.model or ''}".rstrip(),
+            context=self.context,
+            kind=SpanKind.CLIENT,
+            attributes={**self._attributes, names.OPERATION_NAME: names.CHAT},
+        )
+        attempt = Attempt(span, self.endpoint._replace(fetches=False), self.provider, None, {})
+        attempt.took(reading)
+        attempt.end()
 
     @guarded
     def returned(self) -> None:
@@ -106,103 +123,6 @@ class Call:
         attempt.failed(exc)
 
 
-class Attempt:
-    """One request to a provider, and its span. However it ends, it ends once."""
-
-    __slots__ = ("_endpoint", "_last", "_reading", "_started", "_unended", "_usage", "span")
-
-    def __init__(self, span: Span, endpoint: Endpoint) -> None:
-        self.span = span
-        self._endpoint = endpoint
-        self._started = time.perf_counter()
-        self._reading = Reading()
-        self._usage: dict[str, object] = {}
-        self._last = False
-        # Taking the one item out is atomic, so that two threads cannot both end an attempt.
-        self._unended = [True]
-
-    def took(self, reading: Reading) -> None:
-        """Adds what a body or an event said. What comes later overrides, and keeps what it does not
-        mention."""
-        known = self._reading
-        self._reading = Reading(
-            response_id=reading.response_id or known.response_id,
-            model=reading.model or known.model,
-            service_tier=reading.service_tier or known.service_tier,
-            error=reading.error or known.error,
-            last=reading.last or known.last,
-        )
-        if reading.usage:
-            self._usage.update(
-                (name, value) for name, value in reading.usage.items() if value is not None
-            )
-
-    def first_chunk(self) -> None:
-        """The first bytes of a stream have come."""
-        self.span.set_attribute(names.TIME_TO_FIRST_CHUNK, time.perf_counter() - self._started)
-
-    @guarded
-    def failed(self, exc: BaseException) -> None:
-        """Ends the attempt with an exception of the transport or of the application."""
-        self.end(error_type=error_type(exc))
-
-    @guarded
-    def closed(self) -> None:
-        """Ends the attempt of a stream that nobody reads on: finished if its last event had come,
-        else cancelled."""
-        self.end(error_type=None if self._reading.last else names.CANCELLED)
-
-    @guarded
-    def end(self, *, error_type: str | None = None, status_code: int | None = None) -> None:
-        """Ends the attempt; a second end is none."""
-        try:
-            self._unended.pop()
-        except IndexError:
-            return
-        error_type = error_type or self._reading.error
-        if status_code is not None:
-            self.span.set_attribute(names.HTTP_RESPONSE_STATUS_CODE, status_code)
-        if error_type is not None:
-            self.span.set_attribute(names.ERROR_TYPE, error_type)
-            if error_type != names.CANCELLED:
-                self.span.set_status(StatusCode.ERROR)
-        try:
-            self._describe(complete=error_type is None)
-        finally:
-            self.span.end()
-
-    def _describe(self, *, complete: bool) -> None:
-        reading = self._reading
-        attributes: dict[str, str | int] = {}
-        if reading.response_id:
-            attributes[names.RESPONSE_ID] = reading.response_id
-        if reading.model:
-            attributes[names.RESPONSE_MODEL] = reading.model
-        if reading.service_tier:
-            attributes[names.USAGE_SERVICE_TIER] = reading.service_tier
-        if self._usage:
-            attributes.update(self._endpoint.attributes(self._usage))
-            # A stream cut short has told what it was sent, and only part of what it would have
-            # counted.
-            attributes[names.USAGE_SOURCE] = (
-                names.SOURCE_PROVIDER if complete else names.SOURCE_ESTIMATE
-            )
-            attributes[names.USAGE_RAW] = json.dumps(self._usage, separators=(",", ":"))
-        self.span.set_attributes(attributes)
-
-
 def current_call() -> Call | None:
     """The call in whose course this code runs, if any."""
     return cast("Call | None", get_value(_CALL))
-
-
-def error_type(exc: BaseException) -> str:
-    """An exception in OpenTelemetry's terms: `timeout`, `cancelled`, or the name of its class."""
-    if isinstance(exc, (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt)):
-        return names.CANCELLED
-    cls = type(exc)
-    if isinstance(exc, TimeoutError) or "Timeout" in cls.__name__:
-        return names.TIMEOUT
-    return (
-        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-    )

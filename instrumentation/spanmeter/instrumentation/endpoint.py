@@ -1,11 +1,11 @@
 """What a client library's file says of each endpoint: what it is, and how to read usage from what
 comes back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
 Json = Mapping[str, Any]
-Attributes = dict[str, str | int]
+Attributes = dict[str, str | int | float]
 
 
 class Reading(NamedTuple):
@@ -13,7 +13,8 @@ class Reading(NamedTuple):
     nothing.
 
     `usage` is the provider's own usage block. `error` is the provider's name of what went wrong.
-    `last` is whether nothing that concerns metering can follow.
+    `last` is whether nothing that concerns metering can follow. `region` is where it was served, if
+    the provider says.
     """
 
     response_id: str | None = None
@@ -22,6 +23,12 @@ class Reading(NamedTuple):
     usage: Json | None = None
     error: str | None = None
     last: bool = False
+    region: str | None = None
+
+
+def no_texts(body: Json) -> Iterable[str]:
+    """For endpoints whose usage is not tokens of text."""
+    return ()
 
 
 class Endpoint(NamedTuple):
@@ -31,13 +38,54 @@ class Endpoint(NamedTuple):
     `attributes` turns the usage block, merged over the events of a stream, into span attributes.
     `telling` are byte strings of which every stream event worth reading, after the first, holds at
     least one: the others are not parsed.
+
+    `prompt` gives the texts of a request body, `said` those of a stream event: from them tokens are
+    estimated where the provider's count never came. They are counted and forgotten.
+
+    `read_headers` reads what a provider says in the response's headers (lower-case names) alone.
+    `fetches` marks an endpoint that gives a response made earlier: metered at most once per
+    response id and process, and only if the response's own call could not be (a background
+    response). `results` reads one line of a file of results, each of which is a call of its own.
     """
 
     operation: str
     read: Callable[[Json], Reading]
     read_event: Callable[[Json], Reading]
     attributes: Callable[[Json], Attributes]
-    telling: tuple[bytes, ...]
+    telling: tuple[bytes, ...] = ()
+    prompt: Callable[[Json], Iterable[str]] = no_texts
+    said: Callable[[Json], Iterable[str]] = no_texts
+    read_headers: Callable[[Mapping[str, str]], Reading] | None = None
+    fetches: bool = False
+    results: Callable[[Json], Reading] | None = None
+
+
+def endpoint_for(endpoints: Mapping[str, Endpoint], method: str, path: str) -> Endpoint | None:
+    """The endpoint of a request; `endpoints` are keyed `POST /chat/completions`, with `*` for any
+    one path segment.
+
+    Query and trailing slash do not count.
+    """
+    segments = path.partition("?")[0].rstrip("/").split("/")
+    found = endpoints.get(f"{method.upper()} {'/'.join(segments)}")
+    return found or next(
+        (
+            endpoint
+            for key, endpoint in endpoints.items()
+            if "*" in key and _matches(key, method.upper(), segments)
+        ),
+        None,
+    )
+
+
+def _matches(key: str, method: str, segments: list[str]) -> bool:
+    wanted_method, _, wanted_path = key.partition(" ")
+    wanted = wanted_path.split("/")
+    return (
+        method == wanted_method
+        and len(wanted) == len(segments)
+        and all(want in ("*", segment) for want, segment in zip(wanted, segments, strict=True))
+    )
 
 
 def mapping(value: object) -> Json:
@@ -46,7 +94,17 @@ def mapping(value: object) -> Json:
     return cast("Json", value) if isinstance(value, Mapping) else {}
 
 
+def items(value: object) -> list[Any]:
+    """The value if it is a JSON array, else an empty one."""
+    return list(value) if isinstance(value, list) else []
+
+
 def counts(values: Json) -> Attributes:
     """The values that are whole numbers; what the provider left out is left out. 0 is kept: it was
     said."""
     return {name: value for name, value in values.items() if type(value) is int}
+
+
+def amounts(values: Json) -> Attributes:
+    """The values that are numbers, whole or not: seconds, pages, search units."""
+    return {name: value for name, value in values.items() if type(value) in (int, float)}

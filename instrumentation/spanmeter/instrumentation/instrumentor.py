@@ -16,7 +16,7 @@ from opentelemetry.trace import Tracer, get_tracer
 
 from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.callsite import callsite
-from spanmeter.instrumentation.endpoint import Endpoint
+from spanmeter.instrumentation.endpoint import Endpoint, Json
 from spanmeter.instrumentation.entering import Entry
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import identity_in
@@ -32,7 +32,8 @@ class Request(NamedTuple):
     """What a client library is about to ask of a provider.
 
     `http_client` is the httpx (or httpx2) client that sends it. `hides_usage` is whether the usage
-    event of the stream was asked for by us, and is to be kept from the application.
+    event of the stream was asked for by us, and is to be kept from the application. `body` is the
+    request's, as far as it is JSON.
     """
 
     endpoint: Endpoint
@@ -41,6 +42,7 @@ class Request(NamedTuple):
     http_client: object
     server_address: str
     server_port: int
+    body: Json
     streamed: bool = False
     hides_usage: bool = False
 
@@ -116,6 +118,7 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             context=get_current(),
             http_client=request.http_client,
             further=further,
+            body=request.body,
             hides_usage=request.hides_usage,
         )
         return call, Entry(call.provider_context())

@@ -8,26 +8,32 @@ one event.
 
 import functools
 import json
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import aclosing, closing
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from spanmeter.instrumentation.call import Attempt
+from spanmeter.instrumentation.attempt import Attempt
+from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading, mapping
+from spanmeter.instrumentation.framing import Framing, Lines, framing_of
 from spanmeter.instrumentation.guard import guarded, report
-from spanmeter.instrumentation.sse import Events
 
 MAX_BODY: Final = 64 * 1024 * 1024
 """Bytes kept of a body that is read piecemeal, so as to parse it at its end. Beyond, its usage is
 not read."""
 
 
+MAX_KEPT: Final = 1024 * 1024
+"""Bytes of a stream kept in case its usage never comes: some 4,000 events, of a token or more each.
+"""
+
+
 class Observation:
     """The watch over one response body."""
 
-    def __init__(self, attempt: Attempt, watcher: "EventWatcher | BodyWatcher") -> None:
+    def __init__(self, attempt: Attempt, watcher: "Watcher") -> None:
         self._attempt = attempt
         self._watcher = watcher
         self._begun = False
@@ -82,32 +88,55 @@ class Observation:
             aside.run(self._attempt.closed)
 
 
-class EventWatcher:
-    """Watches server-sent events."""
-
-    def __init__(self, attempt: Attempt, endpoint: Endpoint, *, hides_usage: bool) -> None:
-        self._attempt = attempt
-        self._endpoint = endpoint
-        self._hides_usage = hides_usage
-        self._events = Events()
-        self._first = True
+class Watcher(Protocol):
+    """Watches what a body says, and lets it pass."""
 
     def passed(self, chunk: bytes) -> bytes:
-        whole = self._events.whole(chunk)
+        """Watches a chunk; returns what the application gets now."""
+        ...
+
+    def held(self) -> bytes:
+        """What has been held back of what is the application's."""
+        ...
+
+    def finished(self) -> bytes:
+        """The body has ended; returns what was held back."""
+        ...
+
+
+class EventWatcher:
+    """Watches a streamed body, event by event."""
+
+    def __init__(
+        self, attempt: Attempt, endpoint: Endpoint, framing: Framing, *, hides_usage: bool
+    ) -> None:
+        self._attempt = attempt
+        self._endpoint = endpoint
+        self._framing = framing
+        self._hides_usage = hides_usage
+        self._first = True
+        self._kept: list[bytes] = []
+        self._kept_size = 0
+        attempt.answered(self._said)
+
+    def passed(self, chunk: bytes) -> bytes:
+        whole = self._framing.whole(chunk)
         if not whole:
             return b"" if self._hides_usage else chunk
+        if self._kept_size < MAX_KEPT:
+            self._kept.append(whole)
+            self._kept_size += len(whole)
         if not self._first and not any(telling in whole for telling in self._endpoint.telling):
             return whole if self._hides_usage else chunk
         kept = self._read(whole)
         return kept if self._hides_usage else chunk
 
     def held(self) -> bytes:
-        """What has been held back: an event whose end has not come yet."""
-        return self._events.rest if self._hides_usage else b""
+        return self._framing.rest if self._hides_usage else b""
 
     def finished(self) -> bytes:
-        # A stream may end without the blank line that would have closed its last event.
-        rest = self._events.rest
+        # A stream may end without what would have closed its last event.
+        rest = self._framing.rest
         if rest:
             self._read(rest)
         return self.held()
@@ -115,19 +144,28 @@ class EventWatcher:
     def _read(self, whole: bytes) -> bytes:
         """Reads the events that may tell something; returns all but the one that we asked for."""
         kept: list[bytes] = []
-        for event, data in self._events.split(whole):
-            if data and (
-                self._first or any(telling in event for telling in self._endpoint.telling)
-            ):
-                if data == b"[DONE]":
-                    self._attempt.took(Reading(last=True))
-                parsed = _parsed(data)
-                self._first = self._first and not parsed
-                self._attempt.took(self._endpoint.read_event(parsed))
+        for event, data in self._framing.split(whole):
+            if data and (self._first or any(telling in data for telling in self._endpoint.telling)):
+                parsed = self._took(data)
                 if self._hides_usage and parsed.get("choices") == [] and parsed.get("usage"):
                     continue
             kept.append(event)
         return b"".join(kept)
+
+    def _took(self, data: bytes) -> Json:
+        if data == b"[DONE]":
+            self._attempt.took(Reading(last=True))
+        parsed = _parsed(data)
+        if parsed:
+            self._first = False
+            self._attempt.took(self._endpoint.read_event(parsed))
+        return parsed
+
+    def _said(self) -> Iterable[str]:
+        """The texts of the events that have passed."""
+        for whole in self._kept:
+            for _, data in self._framing.split(whole):
+                yield from self._endpoint.said(_parsed(data))
 
 
 class BodyWatcher:
@@ -151,10 +189,38 @@ class BodyWatcher:
         return b""
 
 
+class ResultsWatcher:
+    """Watches a file of results: each line is a call of its own."""
+
+    def __init__(self, call: Call, read: Callable[[Json], Reading]) -> None:
+        self._call = call
+        self._read_result = read
+        self._lines = Lines()
+
+    def passed(self, chunk: bytes) -> bytes:
+        self._read(self._lines.whole(chunk))
+        return chunk
+
+    def held(self) -> bytes:
+        return b""
+
+    def finished(self) -> bytes:
+        self._read(self._lines.rest)
+        return b""
+
+    def _read(self, lines: bytes) -> None:
+        for _, line in self._lines.split(lines):
+            reading = self._read_result(_parsed(line))
+            if reading.usage:
+                self._call.result(reading)
+
+
 @guarded
 def read_body(attempt: Attempt, endpoint: Endpoint, body: bytes) -> None:
     """Reads a whole response body."""
-    attempt.took(endpoint.read(_parsed(body)))
+    parsed = _parsed(body)
+    attempt.answered(lambda: endpoint.said(parsed))
+    attempt.took(endpoint.read(parsed))
 
 
 def _parsed(data: bytes) -> Json:
@@ -166,24 +232,35 @@ def _parsed(data: bytes) -> Json:
 
 
 @guarded
-def observe(response: Any, attempt: Attempt, endpoint: Endpoint, *, hides_usage: bool) -> None:
+def observe(response: Any, attempt: Attempt, call: Call) -> None:
     """Reads usage from an httpx (or httpx2) response: at once if it has been read, else as it will
     be."""
+    endpoint = call.endpoint
     if response.status_code >= 400:
         attempt.end(error_type=str(response.status_code), status_code=response.status_code)
-    elif response.is_closed:
-        read_body(attempt, endpoint, response.content)
-        attempt.end()
+        return
+    if endpoint.read_headers is not None:
+        attempt.took(endpoint.read_headers(response.headers))
+    watcher = _watcher(response.headers.get("content-type", ""), attempt, call)
+    if response.is_closed:
+        try:
+            watcher.passed(response.content)
+            watcher.finished()
+        finally:
+            attempt.end()
     else:
-        streams = response.headers.get("content-type", "").startswith("text/event-stream")
-        watcher = (
-            EventWatcher(attempt, endpoint, hides_usage=hides_usage)
-            if streams
-            else BodyWatcher(attempt, endpoint)
-        )
         aside.ready()
         response.spanmeter_observation = Observation(attempt, watcher)
         response.__class__ = observed(response.__class__)
+
+
+def _watcher(content_type: str, attempt: Attempt, call: Call) -> Watcher:
+    if call.endpoint.results is not None:
+        return ResultsWatcher(call, call.endpoint.results)
+    framing = framing_of(content_type)
+    if framing is None:
+        return BodyWatcher(attempt, call.endpoint)
+    return EventWatcher(attempt, call.endpoint, framing, hides_usage=call.hides_usage)
 
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from spanmeter.instrumentation.endpoint import Endpoint, mapping
+from spanmeter.instrumentation.endpoint import Endpoint, endpoint_for, mapping
 from spanmeter.instrumentation.instrumentor import Arguments, Keywords, Patch, Request
 
 
@@ -22,7 +22,7 @@ def stainless_patches(
     ask_for_usage: Callable[[Any, Any], bool] = lambda client, options: False,
     also: Callable[[Any], None] = lambda module: None,
 ) -> tuple[Patch, Patch]:
-    """Where to wrap a Stainless-made SDK, given its endpoints by path.
+    """Where to wrap a Stainless-made SDK, given its endpoints (see `endpoint_for`).
 
     `provider_of` names the provider that a client object calls. `ask_for_usage` may change the
     request's options so that the provider reports usage; it says whether it has, so that what it
@@ -31,8 +31,8 @@ def stainless_patches(
 
     def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         options = kwargs["options"] if "options" in kwargs else args[1]
-        endpoint = endpoints.get(urlsplit(str(options.url)).path.removesuffix("/"))
-        if endpoint is None or options.method.lower() != "post":
+        endpoint = endpoint_for(endpoints, str(options.method), urlsplit(str(options.url)).path)
+        if endpoint is None:
             return None
         body = mapping(options.json_data)
         model = body.get("model")
@@ -44,6 +44,7 @@ def stainless_patches(
             http_client=client._client,  # noqa: SLF001 - the same name in every major
             server_address=str(url.host),
             server_port=url.port or (443 if url.scheme == "https" else 80),
+            body=body,
             streamed=bool(body.get("stream")),
             hides_usage=ask_for_usage(client, options),
         )

@@ -12,7 +12,8 @@ from typing import Any
 import wrapt
 from opentelemetry.trace import set_span_in_context
 
-from spanmeter.instrumentation.call import Attempt, Call, current_call
+from spanmeter.instrumentation.attempt import Attempt
+from spanmeter.instrumentation.call import Call, current_call
 from spanmeter.instrumentation.entering import Entry
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.observing import observe
@@ -52,7 +53,7 @@ def _send(
         raise
     finally:
         entry.leave()
-    observe(response, attempt, call.endpoint, hides_usage=call.hides_usage)
+    observe(response, attempt, call)
     return response
 
 
@@ -76,7 +77,7 @@ async def _send_async(
         raise
     finally:
         entry.leave()
-    observe(response, attempt, call.endpoint, hides_usage=call.hides_usage)
+    observe(response, attempt, call)
     return response
 
 

@@ -28,6 +28,8 @@ USAGE_DIMENSION_PREFIX: Final = "usage.dimension."
 # How much, beside the token counts that OpenTelemetry names.
 USAGE_UNIT: Final = "usage.unit"
 USAGE_QUANTITY: Final = "usage.quantity"
+USAGE_QUANTITY_PREFIX: Final = "usage.quantity."
+"""Further units of one call, each by its name: `usage.quantity.web_searches`."""
 USAGE_SOURCE: Final = "usage.source"
 USAGE_ATTEMPT: Final = "usage.attempt"
 USAGE_CALLSITE: Final = "usage.callsite"
@@ -77,6 +79,20 @@ CHAT: Final = "chat"
 GENERATE_CONTENT: Final = "generate_content"
 TEXT_COMPLETION: Final = "text_completion"
 EMBEDDINGS: Final = "embeddings"
+# Ours, where OpenTelemetry names none yet.
+IMAGE_GENERATION: Final = "image_generation"
+VIDEO_GENERATION: Final = "video_generation"
+SPEECH: Final = "speech"
+TRANSCRIPTION: Final = "transcription"
+MODERATION: Final = "moderation"
+RERANK: Final = "rerank"
+OCR: Final = "ocr"
+REALTIME: Final = "realtime"
+RECORDED: Final = "recorded"
+"""What the application records itself: GPU seconds, a model of its own."""
+
+FETCH_RESPONSE: Final = "fetch_response"
+"""Fetching a response made earlier: a request, but no use of a model. Never metered."""
 
 # `error.type` values that say how a call ended rather than what failed.
 TIMEOUT: Final = "timeout"
@@ -95,3 +111,8 @@ SCOPE_PREFIX: Final = "spanmeter."
 def cache_write(ttl: str) -> str:
     """The name of the cache writes with one time-to-live: `5m`, `1h`."""
     return f"{USAGE_CACHE_WRITE_PREFIX}{ttl}{USAGE_CACHE_WRITE_SUFFIX}"
+
+
+def quantity(unit: str) -> str:
+    """The name of an amount of one unit: `usage.quantity.pages`."""
+    return f"{USAGE_QUANTITY_PREFIX}{unit}"

@@ -5,12 +5,14 @@ reads and writes stand beside it and are added. In a stream `message_start` carr
 and each `message_delta` a cumulative one, which replaces what it names.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from spanmeter.instrumentation.call import current_call
 from spanmeter.instrumentation.endpoint import Attributes, Endpoint, Json, Reading, counts, mapping
 from spanmeter.instrumentation.instrumentor import ClientInstrumentor
 from spanmeter.instrumentation.stainless import stainless_patches
+from spanmeter.instrumentation.texts import prompt_of, texts_in
 from spanmeter.metering import attributes as names
 
 
@@ -79,12 +81,21 @@ def silence_own_tracing(base_client: Any) -> None:
         )
 
 
+def said_in(event: Json) -> Iterable[str]:
+    """What an event of a streamed message, or a whole one, says."""
+    yield from texts_in(event.get("delta"))
+    yield from texts_in(event.get("content_block"))
+    yield from texts_in(event.get("content"))
+
+
 MESSAGES: Final = Endpoint(
     names.CHAT,
     read_message,
     read_event,
     message_attributes,
     (b"message_start", b"message_delta", b"message_stop", b'"error"'),
+    prompt_of,
+    said_in,
 )
 
 
@@ -93,5 +104,5 @@ class AnthropicInstrumentor(ClientInstrumentor):
 
     package = "anthropic"
     patches = stainless_patches(
-        package, {"/v1/messages": MESSAGES}, provider_of=provider_of, also=silence_own_tracing
+        package, {"POST /v1/messages": MESSAGES}, provider_of=provider_of, also=silence_own_tracing
     )

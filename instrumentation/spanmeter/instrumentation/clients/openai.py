@@ -6,11 +6,21 @@ completions, embeddings). All counts are inclusive: `prompt_tokens` holds cached
 """
 
 import os
+from collections.abc import Iterable
 from typing import Any, Final
 
-from spanmeter.instrumentation.endpoint import Attributes, Endpoint, Json, Reading, counts, mapping
+from spanmeter.instrumentation.endpoint import (
+    Attributes,
+    Endpoint,
+    Json,
+    Reading,
+    counts,
+    items,
+    mapping,
+)
 from spanmeter.instrumentation.instrumentor import ClientInstrumentor
 from spanmeter.instrumentation.stainless import host_of, stainless_patches
+from spanmeter.instrumentation.texts import prompt_of, texts_in
 from spanmeter.metering import attributes as names
 
 USAGE_OPT_OUT: Final = "SPANMETER_STREAM_USAGE_OPT_OUT"
@@ -137,24 +147,53 @@ def response_attributes(usage: Json) -> Attributes:
     )
 
 
+def said_in_completion(body: Json) -> Iterable[str]:
+    """What a chat completion, a completion, or a chunk of either says."""
+    for choice in items(body.get("choices")):
+        yield from texts_in(choice.get("delta") or choice.get("message") or choice)
+
+
+def said_in_response(event: Json) -> Iterable[str]:
+    """What an event of a streamed response, or a whole one, adds to it."""
+    delta = event.get("delta")
+    if isinstance(delta, str):
+        yield delta
+    for item in items(event.get("output")):
+        yield from texts_in(item)
+
+
 _TELLING: Final = (b'"prompt_tokens"', b'"error"', b"[DONE]")
 
 ENDPOINTS: Final = {
-    "/chat/completions": Endpoint(
-        names.CHAT, read_completion, read_completion, completion_attributes, _TELLING
+    "POST /chat/completions": Endpoint(
+        names.CHAT,
+        read_completion,
+        read_completion,
+        completion_attributes,
+        _TELLING,
+        prompt_of,
+        said_in_completion,
     ),
-    "/completions": Endpoint(
-        names.TEXT_COMPLETION, read_completion, read_completion, completion_attributes, _TELLING
+    "POST /completions": Endpoint(
+        names.TEXT_COMPLETION,
+        read_completion,
+        read_completion,
+        completion_attributes,
+        _TELLING,
+        prompt_of,
+        said_in_completion,
     ),
-    "/embeddings": Endpoint(
+    "POST /embeddings": Endpoint(
         names.EMBEDDINGS, read_completion, read_completion, completion_attributes, _TELLING
     ),
-    "/responses": Endpoint(
+    "POST /responses": Endpoint(
         names.CHAT,
         read_response,
         read_response_event,
         response_attributes,
         (b"response.completed", b"response.incomplete", b"response.failed", b'"error"'),
+        prompt_of,
+        said_in_response,
     ),
 }
 

@@ -1,0 +1,185 @@
+"""The attempt: one request to a provider, what came back of it, and its span."""
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from opentelemetry.trace import Span, StatusCode
+
+from spanmeter.instrumentation.endpoint import Attributes, Endpoint, Json, Reading, no_texts
+from spanmeter.instrumentation.estimating import estimated
+from spanmeter.instrumentation.guard import guarded
+from spanmeter.metering import attributes as names
+
+MAX_REMEMBERED: Final = 10_000
+"""Response ids kept to tell a response that is fetched again. Polling a background response takes
+minutes."""
+
+
+class Attempt:
+    """One request to a provider, and its span. However it ends, it ends once."""
+
+    __slots__ = (
+        "_body",
+        "_endpoint",
+        "_model",
+        "_provider",
+        "_reading",
+        "_said",
+        "_started",
+        "_unended",
+        "_usage",
+        "span",
+    )
+
+    def __init__(
+        self, span: Span, endpoint: Endpoint, provider: str, model: str | None, body: Json
+    ) -> None:
+        self.span = span
+        self._endpoint = endpoint
+        self._provider = provider
+        self._model = model
+        self._body = body
+        self._started = time.perf_counter()
+        self._reading = Reading()
+        self._usage: dict[str, object] = {}
+        self._said: Callable[[], Iterable[str]] | None = None
+        # Taking the one item out is atomic, so that two threads cannot both end an attempt.
+        self._unended = [True]
+
+    def took(self, reading: Reading) -> None:
+        """Adds what a body or an event said. What comes later overrides, and keeps what it does not
+        mention."""
+        known = self._reading
+        self._reading = Reading(
+            response_id=reading.response_id or known.response_id,
+            model=reading.model or known.model,
+            service_tier=reading.service_tier or known.service_tier,
+            error=reading.error or known.error,
+            last=reading.last or known.last,
+            region=reading.region or known.region,
+        )
+        if reading.usage:
+            self._usage.update(
+                (name, value) for name, value in reading.usage.items() if value is not None
+            )
+
+    def answered(self, said: Callable[[], Iterable[str]]) -> None:
+        """The provider has begun to answer: what it says is worth an estimate if it is never
+        counted."""
+        self._said = said
+
+    def first_chunk(self) -> None:
+        """The first bytes of a stream have come."""
+        self.span.set_attribute(names.TIME_TO_FIRST_CHUNK, time.perf_counter() - self._started)
+
+    @guarded
+    def failed(self, exc: BaseException) -> None:
+        """Ends the attempt with an exception of the transport or of the application."""
+        self.end(error_type=error_type(exc))
+
+    @guarded
+    def closed(self) -> None:
+        """Ends the attempt of a stream that nobody reads on: finished if its last event had come,
+        else cancelled."""
+        self.end(error_type=None if self._reading.last else names.CANCELLED)
+
+    @guarded
+    def end(self, *, error_type: str | None = None, status_code: int | None = None) -> None:
+        """Ends the attempt; a second end is none."""
+        try:
+            self._unended.pop()
+        except IndexError:
+            return
+        error_type = error_type or self._reading.error
+        if status_code is not None:
+            self.span.set_attribute(names.HTTP_RESPONSE_STATUS_CODE, status_code)
+        if error_type is not None:
+            self.span.set_attribute(names.ERROR_TYPE, error_type)
+            if error_type != names.CANCELLED:
+                self.span.set_status(StatusCode.ERROR)
+        try:
+            self._describe(complete=error_type is None)
+        finally:
+            self.span.end()
+
+    def _describe(self, *, complete: bool) -> None:
+        reading = self._reading
+        attributes: Attributes = {
+            name: value
+            for name, value in (
+                (names.RESPONSE_ID, reading.response_id),
+                (names.RESPONSE_MODEL, reading.model),
+                (names.USAGE_SERVICE_TIER, reading.service_tier),
+                (names.USAGE_REGION, reading.region),
+            )
+            if value
+        }
+        attributes.update(self._fetched() if self._endpoint.fetches else self._used(complete))
+        self.span.set_attributes(attributes)
+
+    def _used(self, complete: bool) -> Attributes:  # noqa: FBT001 - private, and named where it is called
+        attributes: Attributes = {}
+        if self._usage:
+            first_seen(self._provider, self._reading.response_id)
+            attributes = self._endpoint.attributes(self._usage)
+            attributes[names.USAGE_SOURCE] = names.SOURCE_PROVIDER
+            attributes[names.USAGE_RAW] = json.dumps(
+                self._usage, separators=(",", ":"), default=str
+            )
+        if not (complete and self._usage) and self._said is not None:
+            attributes.update(self._estimate(attributes, self._said))
+        return attributes
+
+    def _estimate(self, known: Attributes, said: Callable[[], Iterable[str]]) -> Attributes:
+        """The counts that never came, from the texts themselves; of what the provider said, the
+        larger."""
+        if self._endpoint.said is no_texts:
+            return {names.USAGE_SOURCE: names.SOURCE_ESTIMATE} if known else {}
+        model = self._reading.model or self._model or ""
+        output = estimated(said(), self._provider, model)
+        counted = known.get(names.OUTPUT_TOKENS, 0)
+        estimate: Attributes = {
+            names.OUTPUT_TOKENS: max(output.tokens, int(counted)),
+            names.USAGE_SOURCE: output.source,
+        }
+        if names.INPUT_TOKENS not in known:
+            prompt = estimated(self._endpoint.prompt(self._body), self._provider, model)
+            estimate[names.INPUT_TOKENS] = prompt.tokens
+        return estimate
+
+    def _fetched(self) -> Attributes:
+        """A response that was made earlier counts here only if nobody has counted it."""
+        if not self._usage or not first_seen(self._provider, self._reading.response_id):
+            return {}
+        return {**self._used(complete=True), names.OPERATION_NAME: names.CHAT}
+
+
+_remembered: Final[OrderedDict[tuple[str, str], None]] = OrderedDict()
+
+
+def first_seen(provider: str, response_id: str | None) -> bool:
+    """Whether this process meters the response for the first time; it has from now on."""
+    if response_id is None:
+        return True
+    key = (provider, response_id)
+    new = key not in _remembered
+    _remembered[key] = None
+    while len(_remembered) > MAX_REMEMBERED:
+        _remembered.popitem(last=False)
+    return new
+
+
+def error_type(exc: BaseException) -> str:
+    """An exception in OpenTelemetry's terms: `timeout`, `cancelled`, or the name of its class."""
+    if isinstance(exc, (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt)):
+        return names.CANCELLED
+    cls = type(exc)
+    if isinstance(exc, TimeoutError) or "Timeout" in cls.__name__:
+        return names.TIMEOUT
+    return (
+        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    )
