@@ -96,7 +96,10 @@ def mapping(value: object) -> Json:
 
 def items(value: object) -> list[Any]:
     """The value if it is a JSON array, else an empty one."""
-    return list(value) if isinstance(value, list) else []
+    if not isinstance(value, list):
+        return []
+    found: list[Any] = value
+    return found
 
 
 def counts(values: Json) -> Attributes:
