@@ -1,7 +1,7 @@
 """What a client library's file says of each endpoint: what it is, and how to read usage from what
 comes back."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 Json = Mapping[str, Any]
@@ -94,12 +94,9 @@ def mapping(value: object) -> Json:
     return cast("Json", value) if isinstance(value, Mapping) else {}
 
 
-def items(value: object) -> list[Any]:
+def items(value: object) -> Sequence[Any]:
     """The value if it is a JSON array, else an empty one."""
-    if not isinstance(value, list):
-        return []
-    found: list[Any] = value
-    return found
+    return cast("Sequence[Any]", value) if isinstance(value, list) else ()
 
 
 def counts(values: Json) -> Attributes:
