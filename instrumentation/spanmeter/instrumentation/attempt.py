@@ -23,6 +23,7 @@ class Attempt:
     """One request to a provider, and its span. However it ends, it ends once."""
 
     __slots__ = (
+        "_accepted",
         "_body",
         "_endpoint",
         "_model",
@@ -47,6 +48,7 @@ class Attempt:
         self._reading = Reading()
         self._usage: dict[str, object] = {}
         self._said: Callable[[], Iterable[str]] | None = None
+        self._accepted = False
         # Taking the one item out is atomic, so that two threads cannot both end an attempt.
         self._unended = [True]
 
@@ -61,11 +63,18 @@ class Attempt:
             error=reading.error or known.error,
             last=reading.last or known.last,
             region=reading.region or known.region,
+            quantities={**known.quantities, **reading.quantities},
+            deferred=reading.deferred or known.deferred,
+            operation=reading.operation or known.operation,
         )
         if reading.usage:
             self._usage.update(
                 (name, value) for name, value in reading.usage.items() if value is not None
             )
+
+    def accepted(self) -> None:
+        """The provider has taken the request on: what it asks for is used."""
+        self._accepted = True
 
     def answered(self, said: Callable[[], Iterable[str]]) -> None:
         """The provider has begun to answer: what it says is worth an estimate if it is never
@@ -122,16 +131,21 @@ class Attempt:
         self.span.set_attributes(attributes)
 
     def _used(self, complete: bool) -> Attributes:  # noqa: FBT001 - private, and named where it is called
-        attributes: Attributes = {}
+        attributes: Attributes = self._endpoint.asked(self._body) if self._accepted else {}
+        for unit, amount in self._reading.quantities.items():
+            attributes[names.quantity(unit)] = amount
+        counted: Attributes = {}
         if self._usage:
             first_seen(self._provider, self._reading.response_id)
-            attributes = self._endpoint.attributes(self._usage)
-            attributes[names.USAGE_SOURCE] = names.SOURCE_PROVIDER
+            counted = self._endpoint.attributes(self._usage)
             attributes[names.USAGE_RAW] = json.dumps(
                 self._usage, separators=(",", ":"), default=str
             )
-        if not (complete and self._usage) and self._said is not None:
-            attributes.update(self._estimate(attributes, self._said))
+        attributes.update(counted)
+        if attributes:
+            attributes[names.USAGE_SOURCE] = names.SOURCE_PROVIDER
+        if not (complete and self._usage) and self._said is not None and not self._reading.deferred:
+            attributes.update(self._estimate(counted, self._said))
         return attributes
 
     def _estimate(self, known: Attributes, said: Callable[[], Iterable[str]]) -> Attributes:
@@ -155,7 +169,8 @@ class Attempt:
         """A response that was made earlier counts here only if nobody has counted it."""
         if not self._usage or not first_seen(self._provider, self._reading.response_id):
             return {}
-        return {**self._used(complete=True), names.OPERATION_NAME: names.CHAT}
+        operation = self._reading.operation or names.CHAT
+        return {**self._used(complete=True), names.OPERATION_NAME: operation}
 
 
 _remembered: Final[OrderedDict[tuple[str, str], None]] = OrderedDict()

@@ -99,11 +99,12 @@ class Call:
         """Records one call of many that were made together, whose results have come in one file."""
         if not first_seen(self.provider, reading.response_id):
             return
+        operation = reading.operation or names.CHAT
         span = self._tracer.start_span(
-            f"{names.CHAT} {reading.model or ''}".rstrip(),
+            f"{operation} {reading.model or ''}".rstrip(),
             context=self.context,
             kind=SpanKind.CLIENT,
-            attributes={**self._attributes, names.OPERATION_NAME: names.CHAT},
+            attributes={**self._attributes, names.OPERATION_NAME: operation},
         )
         attempt = Attempt(span, self.endpoint._replace(fetches=False), self.provider, None, {})
         attempt.took(reading)

@@ -14,7 +14,10 @@ class Reading(NamedTuple):
 
     `usage` is the provider's own usage block. `error` is the provider's name of what went wrong.
     `last` is whether nothing that concerns metering can follow. `region` is where it was served, if
-    the provider says.
+    the provider says. `quantities` are amounts, by unit, that the answer shows outside of a usage
+    block: its images, its searches. `deferred` is whether the provider works on after this answer,
+    so that its counts are in the one that is fetched later. `operation` is what a line of a file of
+    results was asked for.
     """
 
     response_id: str | None = None
@@ -24,11 +27,19 @@ class Reading(NamedTuple):
     error: str | None = None
     last: bool = False
     region: str | None = None
+    quantities: Mapping[str, int | float] = {}
+    deferred: bool = False
+    operation: str | None = None
 
 
 def no_texts(body: Json) -> Iterable[str]:
     """For endpoints whose usage is not tokens of text."""
     return ()
+
+
+def nothing_asked(body: Json) -> Attributes:
+    """For endpoints where only the answer shows what was used."""
+    return {}
 
 
 class Endpoint(NamedTuple):
@@ -41,6 +52,9 @@ class Endpoint(NamedTuple):
 
     `prompt` gives the texts of a request body, `said` those of a stream event: from them tokens are
     estimated where the provider's count never came. They are counted and forgotten.
+
+    `asked` gives the span attributes of the amounts that the request alone determines, exactly
+    (characters to be spoken): they are used once the provider has accepted it.
 
     `read_headers` reads what a provider says in the response's headers (lower-case names) alone.
     `fetches` marks an endpoint that gives a response made earlier: metered at most once per
@@ -58,6 +72,7 @@ class Endpoint(NamedTuple):
     read_headers: Callable[[Mapping[str, str]], Reading] | None = None
     fetches: bool = False
     results: Callable[[Json], Reading] | None = None
+    asked: Callable[[Json], Attributes] = nothing_asked
 
 
 def endpoint_for(endpoints: Mapping[str, Endpoint], method: str, path: str) -> Endpoint | None:

@@ -33,7 +33,7 @@ class Request(NamedTuple):
 
     `http_client` is the httpx (or httpx2) client that sends it. `hides_usage` is whether the usage
     event of the stream was asked for by us, and is to be kept from the application. `body` is the
-    request's, as far as it is JSON.
+    request's, as far as it is JSON. `region` is where it is served, if the address says.
     """
 
     endpoint: Endpoint
@@ -45,6 +45,24 @@ class Request(NamedTuple):
     body: Json
     streamed: bool = False
     hides_usage: bool = False
+    region: str | None = None
+
+
+Begin = Callable[[Request], Call | None]
+"""Begins a call in the context in force, or none while nothing is metered."""
+
+
+class Tap(NamedTuple):
+    """One function of a client library whose transport is not httpx, or that carries many calls.
+
+    `wrapper`, a wrapper of `wrapt`, is made with what begins a call: it begins their attempts, and
+    ends them. `name` may be missing from the module, where a version of the library has no such
+    thing.
+    """
+
+    module: str
+    name: str
+    wrapper: Callable[[Begin], Callable[..., Any]]
 
 
 class Patch(NamedTuple):
@@ -66,6 +84,7 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     package: str
     patches: Sequence[Patch]
+    taps: Sequence[Tap] = ()
     _tracer: Tracer | None = None
     _registered = False
 
@@ -81,6 +100,8 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             patch_httpx()
             for patch in self.patches:
                 wrapt.register_post_import_hook(partial(self._apply, patch), patch.module)
+            for tap in self.taps:
+                wrapt.register_post_import_hook(partial(self._tap, tap), tap.module)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         """The patches stay and let every call pass: others may have wrapped them since."""
@@ -93,12 +114,22 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         patch.also(module)
 
     @guarded
+    def _tap(self, tap: Tap, module: Any) -> None:
+        if hasattr(module, tap.name.partition(".")[0]):
+            wrapt.wrap_function_wrapper(module, tap.name, tap.wrapper(self.begin))
+
+    @guarded
     def _begin(
         self, patch: Patch, instance: Any, args: Arguments, kwargs: Keywords
     ) -> tuple[Call, Entry] | None:
         """Begins the call, and enters the context to call the provider in."""
         request = patch.describe(instance, args, kwargs) if self._tracer is not None else None
-        if self._tracer is None or request is None:
+        call = self.begin(request) if request is not None else None
+        return None if call is None else (call, Entry(call.provider_context()))
+
+    def begin(self, request: Request) -> Call | None:
+        """Begins a call in the context in force; `None` while nothing is metered."""
+        if self._tracer is None:
             return None
         identity = identity_in()
         further: dict[str, str | int | bool] = {
@@ -107,9 +138,11 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         }
         if request.streamed:
             further[names.REQUEST_STREAM] = True
+        if request.region is not None:
+            further[names.USAGE_REGION] = request.region
         if names.TENANT_ID not in identity:
             further[names.USAGE_CALLSITE] = callsite(self.package)
-        call = Call(
+        return Call(
             tracer=self._tracer,
             endpoint=request.endpoint,
             provider=request.provider,
@@ -121,13 +154,12 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             body=request.body,
             hides_usage=request.hides_usage,
         )
-        return call, Entry(call.provider_context())
 
 
-Begin = Callable[[Any, Arguments, Keywords], tuple[Call, Entry] | None]
+_Enter = Callable[[Any, Arguments, Keywords], tuple[Call, Entry] | None]
 
 
-def _wrap(begin: Begin) -> Callable[..., Any]:
+def _wrap(begin: _Enter) -> Callable[..., Any]:
     def wrapper(
         wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:
@@ -148,7 +180,7 @@ def _wrap(begin: Begin) -> Callable[..., Any]:
     return wrapper
 
 
-def _wrap_async(begin: Begin) -> Callable[..., Any]:
+def _wrap_async(begin: _Enter) -> Callable[..., Any]:
     async def wrapper(
         wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:

@@ -25,6 +25,9 @@ MAX_BODY: Final = 64 * 1024 * 1024
 not read."""
 
 
+MEDIA: Final = ("audio/", "image/", "video/", "application/octet-stream")
+"""Starts of content types of bodies that are what the model made, and nothing else."""
+
 MAX_KEPT: Final = 1024 * 1024
 """Bytes of a stream kept in case its usage never comes: some 4,000 events, of a token or more each.
 """
@@ -189,6 +192,19 @@ class BodyWatcher:
         return b""
 
 
+class MediaWatcher:
+    """Watches nothing: sound and pictures say nothing of usage, and are not worth keeping."""
+
+    def passed(self, chunk: bytes) -> bytes:
+        return chunk
+
+    def held(self) -> bytes:
+        return b""
+
+    def finished(self) -> bytes:
+        return b""
+
+
 class ResultsWatcher:
     """Watches a file of results: each line is a call of its own."""
 
@@ -239,6 +255,7 @@ def observe(response: Any, attempt: Attempt, call: Call) -> None:
     if response.status_code >= 400:
         attempt.end(error_type=str(response.status_code), status_code=response.status_code)
         return
+    attempt.accepted()
     if endpoint.read_headers is not None:
         attempt.took(endpoint.read_headers(response.headers))
     watcher = _watcher(response.headers.get("content-type", ""), attempt, call)
@@ -259,7 +276,8 @@ def _watcher(content_type: str, attempt: Attempt, call: Call) -> Watcher:
         return ResultsWatcher(call, call.endpoint.results)
     framing = framing_of(content_type)
     if framing is None:
-        return BodyWatcher(attempt, call.endpoint)
+        said_nothing = content_type.startswith(MEDIA)
+        return MediaWatcher() if said_nothing else BodyWatcher(attempt, call.endpoint)
     return EventWatcher(attempt, call.endpoint, framing, hides_usage=call.hides_usage)
 
 

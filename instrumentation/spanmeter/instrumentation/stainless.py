@@ -19,12 +19,14 @@ def stainless_patches(
     endpoints: Mapping[str, Endpoint],
     *,
     provider_of: Callable[[Any], str],
+    region_of: Callable[[Any], str | None] = lambda client: None,
     ask_for_usage: Callable[[Any, Any], bool] = lambda client, options: False,
     also: Callable[[Any], None] = lambda module: None,
 ) -> tuple[Patch, Patch]:
     """Where to wrap a Stainless-made SDK, given its endpoints (see `endpoint_for`).
 
-    `provider_of` names the provider that a client object calls. `ask_for_usage` may change the
+    `provider_of` names the provider that a client object calls, `region_of` the region that its
+    address names. `ask_for_usage` may change the
     request's options so that the provider reports usage; it says whether it has, so that what it
     caused is hidden. `also` may patch the `_base_client` module further.
     """
@@ -47,6 +49,7 @@ def stainless_patches(
             body=body,
             streamed=bool(body.get("stream")),
             hides_usage=ask_for_usage(client, options),
+            region=region_of(client),
         )
 
     module = f"{package}._base_client"
