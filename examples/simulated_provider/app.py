@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from simulated_provider import (
@@ -16,9 +17,10 @@ from simulated_provider import (
     openai_embeddings,
     openai_responses,
 )
-from simulated_provider.attempt import Attempt
+from simulated_provider.attempt import Asked, Attempt
+from simulated_provider.bodies import asked
 from simulated_provider.connection import Connection
-from simulated_provider.exchange import Endpoint
+from simulated_provider.exchange import JSON, Endpoint
 from simulated_provider.prompt_cache import PromptCache
 from simulated_provider.reply import Reply, Script
 from simulated_provider.served import Received, Record, summary
@@ -38,12 +40,15 @@ class Provider:
         self.script = Script(otherwise)
         self.cache = PromptCache()
         self.record = Record()
+        self.kept: dict[str, JSON] = {}
         self.stopping = asyncio.Event()
         self._deployments = deployments
 
     def app(self) -> Starlette:
         """The ASGI application."""
-        routes = [Route(each.path, _Answering(self, each), methods=["POST"]) for each in ENDPOINTS]
+        routes: list[BaseRoute] = [
+            Route(each.path, _Answering(self, each), methods=[each.method]) for each in ENDPOINTS
+        ]
         routes.append(Route("/_served", self._show_served))
         routes.append(Route("/_requests", self._show_requests))
         return Starlette(routes=routes)
@@ -81,7 +86,13 @@ class _Answering:
                 provider.record,
                 accepts_gzip="gzip" in request.headers.get("accept-encoding", ""),
             )
-            await attempt.answer(body, provider.cache, provider.deployed(request))
+            content_type = request.headers.get("content-type", "")
+            asks = Asked(
+                body=partial(asked, content_type, request.url.query, body),
+                deployed=provider.deployed(request),
+                path=request.path_params,
+            )
+            await attempt.answer(asks, provider.cache, provider.kept)
         finally:
             client_left.cancel()
             stopping.cancel()

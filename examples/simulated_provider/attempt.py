@@ -1,11 +1,10 @@
 """One request and the answer to it: whole, streamed, refused or broken off, and booked once."""
 
 import gzip
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import cast
 
 from simulated_provider.connection import Connection
 from simulated_provider.exchange import JSON, Call, Endpoint, Event, Exchange, RefusedError
@@ -18,6 +17,15 @@ from simulated_provider.sse import Encoder, to_json
 # Statuses with which a provider says when to come back.
 _BUSY = frozenset({429, 503, 529})
 _SOON = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request says: its body, which may be refused, and what its path names."""
+
+    body: Callable[[], JSON]
+    deployed: str | None
+    path: Mapping[str, str]
 
 
 class Attempt:
@@ -41,11 +49,22 @@ class Attempt:
         self._model = ""
         self._streams = False
 
-    async def answer(self, body: bytes, cache: PromptCache, deployed: str | None) -> None:
-        """Answer `body`. What is wrong with it is told to the client, not raised."""
+    async def answer(self, asked: Asked, cache: PromptCache, kept: dict[str, JSON]) -> None:
+        """Answer what is asked. What is wrong with it is told to the client, not raised."""
         try:
-            call = Call(_parsed(body), self._reply, cache, self._request_id, deployed)
-            self._model, self._streams = call.model, call.streams
+            call = Call(
+                asked.body(),
+                self._reply,
+                cache,
+                self._request_id,
+                asked.deployed,
+                path=asked.path,
+                kept=kept,
+            )
+            self._model, self._streams = (
+                str(call.deployed or call.body.get("model", "")),
+                call.streams,
+            )
             exchange = self._endpoint.answer(call) if self._reply.status == 200 else None
         except RefusedError as refusal:
             await self._refuse(refusal.status, refusal.message)
@@ -79,7 +98,11 @@ class Attempt:
             await self._refuse(500)
         elif reply.abort_after is None and reply.hang_after is None:
             self._book(exchange, completed=True)
-            await self._send_body(exchange.body, 200)
+            if exchange.media is None:
+                await self._send_body(exchange.body, 200)
+            else:
+                await self._start(200, {"content-type": exchange.media})
+                await self._connection.finish(exchange.content)
         else:
             data = to_json(exchange.body).encode()
             length = {"content-type": "application/json", "content-length": str(len(data))}
@@ -147,6 +170,8 @@ class Attempt:
         )
 
     def _book(self, exchange: Exchange | None, *, completed: bool, status: int = 200) -> None:
+        if exchange is not None and not exchange.billed:
+            return
         self._record.add_served(
             Served(
                 api=self._endpoint.api,
@@ -161,16 +186,6 @@ class Attempt:
                 cost=exchange.price.cost(exchange.tokens) if exchange else Decimal(0),
             )
         )
-
-
-def _parsed(body: bytes) -> JSON:
-    try:
-        parsed = json.loads(body)
-    except ValueError as error:
-        raise RefusedError(400, "We could not parse the JSON body of your request.") from error
-    if not isinstance(parsed, dict):
-        raise RefusedError(400, "The body must be a JSON object.")
-    return cast(JSON, parsed)
 
 
 def _break(reply: Reply, events: Sequence[Event]) -> int | None:

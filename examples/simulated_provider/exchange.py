@@ -5,7 +5,7 @@ A new wire is one module with `ENDPOINTS`, added to the list in `app.py`.
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from simulated_provider.prices import ListPrice, PriceList, Tokens
@@ -26,13 +26,18 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to answer: its body, the reply to give, and the model that Azure deployed."""
+    """A request to answer: its body, the reply to give, and the model that Azure deployed.
+
+    `path` are the names in its path, `kept` what the provider has made and can be asked for later.
+    """
 
     body: JSON
     reply: Reply
     cache: PromptCache
     request_id: str
     deployed: str | None = None
+    path: Mapping[str, str] = field(default_factory=dict[str, str])
+    kept: dict[str, JSON] = field(default_factory=dict[str, JSON])
 
     @property
     def model(self) -> str:
@@ -59,7 +64,8 @@ class Call:
 class Exchange:
     """A complete answer, ready to be sent whole (`body`) or as `events`, and its bill.
 
-    `failure(sent)` gives the events with which the stream breaks off after `sent` events.
+    `failure(sent)` gives the events with which the stream breaks off after `sent` events. An answer
+    that is not JSON is `content`, of the type `media`. What costs nothing is not `billed`.
     """
 
     price: ListPrice
@@ -69,6 +75,9 @@ class Exchange:
     body: JSON
     events: Sequence[Event] = ()
     failure: Callable[[int], Sequence[Event]] = lambda sent: ()
+    media: str | None = None
+    content: bytes = b""
+    billed: bool = True
 
 
 class RefusedError(Exception):
@@ -93,7 +102,7 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One POST route: `api` names it in the record, `answer` makes what to send.
+    """One route: `api` names it in the record, `answer` makes what to send.
 
     `answer` raises RefusedError.
     """
@@ -102,6 +111,7 @@ class Endpoint:
     api: str
     wire: Wire
     answer: Callable[[Call], Exchange]
+    method: str = "POST"
 
 
 def section(of: JSON, key: str) -> JSON:
