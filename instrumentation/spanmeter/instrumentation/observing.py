@@ -39,7 +39,6 @@ class Observation:
     def __init__(self, attempt: Attempt, watcher: "Watcher") -> None:
         self._attempt = attempt
         self._watcher = watcher
-        self._begun = False
         self._broken = False
         self._pulling = False
 
@@ -49,9 +48,6 @@ class Observation:
             return chunk
         held = self._watcher.held()
         try:
-            if not self._begun:
-                self._begun = True
-                self._attempt.first_chunk()
             return self._watcher.passed(chunk)
         except Exception as exc:  # noqa: BLE001 - a fault of ours must not end the application's stream
             self._broken = True
@@ -117,19 +113,23 @@ class EventWatcher:
         self._endpoint = endpoint
         self._framing = framing
         self._hides_usage = hides_usage
+        self._begun = False
         self._first = True
         self._kept: list[bytes] = []
         self._kept_size = 0
         attempt.answered(self._said)
 
     def passed(self, chunk: bytes) -> bytes:
+        if not self._begun:
+            self._begun = True
+            self._attempt.first_chunk()
         whole = self._framing.whole(chunk)
         if not whole:
             return b"" if self._hides_usage else chunk
         if self._kept_size < MAX_KEPT:
             self._kept.append(whole)
             self._kept_size += len(whole)
-        if not self._first and not any(telling in whole for telling in self._endpoint.telling):
+        if not self._first and not self._framing.opaque and not self._tells(whole):
             return whole if self._hides_usage else chunk
         kept = self._read(whole)
         return kept if self._hides_usage else chunk
@@ -148,12 +148,15 @@ class EventWatcher:
         """Reads the events that may tell something; returns all but the one that we asked for."""
         kept: list[bytes] = []
         for event, data in self._framing.split(whole):
-            if data and (self._first or any(telling in data for telling in self._endpoint.telling)):
+            if data and (self._first or self._tells(data)):
                 parsed = self._took(data)
                 if self._hides_usage and parsed.get("choices") == [] and parsed.get("usage"):
                     continue
             kept.append(event)
         return b"".join(kept)
+
+    def _tells(self, data: bytes) -> bool:
+        return any(telling in data for telling in self._endpoint.telling)
 
     def _took(self, data: bytes) -> Json:
         if data == b"[DONE]":
@@ -258,7 +261,7 @@ def observe(response: Any, attempt: Attempt, call: Call) -> None:
     attempt.accepted()
     if endpoint.read_headers is not None:
         attempt.took(endpoint.read_headers(response.headers))
-    watcher = _watcher(response.headers.get("content-type", ""), attempt, call)
+    watcher = watcher_for(response.headers.get("content-type", ""), attempt, call)
     if response.is_closed:
         try:
             watcher.passed(response.content)
@@ -271,7 +274,8 @@ def observe(response: Any, attempt: Attempt, call: Call) -> None:
         response.__class__ = observed(response.__class__)
 
 
-def _watcher(content_type: str, attempt: Attempt, call: Call) -> Watcher:
+def watcher_for(content_type: str, attempt: Attempt, call: Call) -> Watcher:
+    """The watcher for a body of this content type."""
     if call.endpoint.results is not None:
         return ResultsWatcher(call, call.endpoint.results)
     framing = framing_of(content_type)
