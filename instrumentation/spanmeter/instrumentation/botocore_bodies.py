@@ -8,7 +8,7 @@ the raw bytes are the body.
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Generator
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from spanmeter.instrumentation.attempt import Attempt
 from spanmeter.instrumentation.collected import aside
@@ -139,6 +139,7 @@ class WatchedReader:
 
     def __init__(self, reader: Any, observation: RawObservation) -> None:
         self._reader = reader
+        self._class: Any = type(reader)
         self._observation = observation
 
     def __getattr__(self, name: str) -> Any:
@@ -171,18 +172,18 @@ class WatchedReader:
 
     def iter_chunks(self) -> Any:
         """Chunks as `readchunk` gives them."""
-        return type(self._reader).iter_chunks(self)
+        return self._class.iter_chunks(self)
 
     def iter_chunked(self, n: int) -> Any:
         """Chunks of up to `n` bytes."""
-        return type(self._reader).iter_chunked(self, n)
+        return self._class.iter_chunked(self, n)
 
     def iter_any(self) -> Any:
         """Chunks as they come."""
-        return type(self._reader).iter_any(self)
+        return self._class.iter_any(self)
 
     def __aiter__(self) -> Any:
-        return type(self._reader).__aiter__(self)
+        return self._class.__aiter__(self)
 
     async def _noted(self, reading: Awaitable[bytes], amount: int) -> bytes:
         observation = self._observation
@@ -217,7 +218,7 @@ class HttpxBody(_HttpxResponse):
         self.spanmeter_observation.closed()
 
 
-_BODIES: Final[tuple[tuple[str, type[object]], ...]] = (
+_BODIES: Final[tuple[tuple[str, Any], ...]] = (
     ("urllib3", Urllib3Body),
     ("aiohttp", AiohttpBody),
     ("httpx", HttpxBody),
@@ -226,7 +227,7 @@ _BODIES: Final[tuple[tuple[str, type[object]], ...]] = (
 
 def watch(raw: Any, attempt: Attempt, watcher: Watcher, length: str | None) -> None:
     """Watches the body of a raw response; without a watch that fits, the attempt ends here."""
-    response_class = cast(type[object], type(raw))
+    response_class: Any = type(raw)
     library = response_class.__module__.partition(".")[0]
     body = next((body for name, body in _BODIES if name == library), None)
     if body is None:
