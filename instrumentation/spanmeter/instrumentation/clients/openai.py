@@ -10,6 +10,7 @@ from spanmeter.instrumentation.clients import (
     openai_responses,
 )
 from spanmeter.instrumentation.clients.openai_providers import provider_of, region_of
+from spanmeter.instrumentation.clients.openai_websockets import TAPS
 from spanmeter.instrumentation.endpoint import Endpoint, mapping
 from spanmeter.instrumentation.instrumentor import ClientInstrumentor
 from spanmeter.instrumentation.stainless import host_of, stainless_patches
@@ -72,3 +73,4 @@ class OpenAIInstrumentor(ClientInstrumentor):
         region_of=region_of,
         ask_for_usage=ask_for_usage,
     )
+    taps = TAPS
