@@ -7,6 +7,7 @@ from or written to a cache.
 
 import uuid
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from simulated_provider import aws_events
@@ -162,7 +163,7 @@ def _blocks(body: JSON) -> Iterator[Block]:
 
 def _marked(parts: list[JSON]) -> Iterator[Block]:
     """The parts as blocks; one before a cache point is to be kept."""
-    for part, following in zip(parts, [*parts[1:], {}], strict=True):
+    for part, following in zip_longest(parts, parts[1:], fillvalue={}):
         if "cachePoint" not in part:
             text = prompt_of(part)
             point = following.get("cachePoint")

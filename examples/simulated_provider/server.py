@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -132,6 +133,12 @@ class _Cuttable(H11Protocol):
 
 def _with_transport(app: ASGIApp, transport: asyncio.Transport) -> ASGIApp:
     async def passed_on(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, "transport": transport}, receive, send)
+        await app({**scope, "transport": transport, "path": _path(scope)}, receive, send)
 
     return passed_on
+
+
+def _path(scope: Scope) -> str:
+    """The path, also of a target in absolute form, which uvicorn passes on (RFC 9112, 3.2.2)."""
+    path: str = scope["path"]
+    return urlsplit(path).path if path.startswith("http://") else path
