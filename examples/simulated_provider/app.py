@@ -15,8 +15,12 @@ from simulated_provider import (
     anthropic_wire,
     bedrock_invoke,
     bedrock_wire,
+    gemini_predict,
+    gemini_wire,
     openai_chat,
     openai_embeddings,
+    openai_later,
+    openai_media,
     openai_responses,
 )
 from simulated_provider.attempt import Asked, Attempt
@@ -28,9 +32,13 @@ from simulated_provider.reply import Reply, Script
 from simulated_provider.served import Received, Record, summary
 
 ENDPOINTS: Sequence[Endpoint] = (
+    *gemini_wire.ENDPOINTS,
+    *gemini_predict.ENDPOINTS,
     *openai_chat.ENDPOINTS,
     *openai_responses.ENDPOINTS,
     *openai_embeddings.ENDPOINTS,
+    *openai_media.ENDPOINTS,
+    *openai_later.ENDPOINTS,
     *anthropic_wire.ENDPOINTS,
     *bedrock_wire.ENDPOINTS,
     *bedrock_invoke.ENDPOINTS,

@@ -176,6 +176,8 @@ class Attempt:
         )
 
     def _book(self, exchange: Exchange | None, *, completed: bool, status: int = 200) -> None:
+        for each in exchange.further if exchange is not None else ():
+            self._book(each, completed=completed, status=status)
         if exchange is not None and not exchange.billed:
             return
         self._record.add_served(
@@ -189,9 +191,15 @@ class Attempt:
                 completed=completed,
                 usage=exchange.usage if exchange else {},
                 tokens=exchange.tokens if exchange else Tokens(),
-                cost=exchange.price.cost(exchange.tokens) if exchange else Decimal(0),
+                cost=_cost(exchange),
             )
         )
+
+
+def _cost(exchange: Exchange | None) -> Decimal:
+    if exchange is None:
+        return Decimal(0)
+    return exchange.price.cost(exchange.tokens) + exchange.beyond
 
 
 def _break(reply: Reply, events: Sequence[Event]) -> int | None:

@@ -6,6 +6,7 @@ A new wire is one module with `ENDPOINTS`, added to the list in `app.py`.
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from simulated_provider.prices import ListPrice, PriceList, Tokens
@@ -54,9 +55,13 @@ class Call:
 
     def price(self, prices: PriceList) -> ListPrice:
         """The list price of the model asked for. Raises RefusedError if there is no such model."""
-        price = prices.find(self.model)
+        return self.price_of(prices, self.model)
+
+    def price_of(self, prices: PriceList, model: str) -> ListPrice:
+        """The list price of a model. Raises RefusedError if there is no such model."""
+        price = prices.find(model)
         if price is None:
-            raise RefusedError(404, f"The model `{self.model}` does not exist")
+            raise RefusedError(404, f"The model `{model}` does not exist")
         return price
 
 
@@ -79,6 +84,9 @@ class Exchange:
     media: str | None = None
     content: bytes = b""
     billed: bool = True
+    streams: bool = False
+    beyond: Decimal = Decimal(0)
+    further: Sequence["Exchange"] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 

@@ -6,10 +6,21 @@ its details in an `error` object, as the service does, and then `response.failed
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from simulated_provider import openai_wire
 from simulated_provider.answers import Answer, compose, prompt_of, tokens
-from simulated_provider.exchange import JSON, Call, Endpoint, Event, Exchange, new_id, section
+from simulated_provider.exchange import (
+    JSON,
+    Call,
+    Endpoint,
+    Event,
+    Exchange,
+    RefusedError,
+    listed,
+    new_id,
+    section,
+)
 from simulated_provider.prices import ListPrice, Tokens
 from simulated_provider.prompt_cache import CacheUse
 
@@ -33,7 +44,7 @@ def responses(call: Call) -> Exchange:
     )
     usage = openai_wire.usage_of(call, _usage(size, cached, price, answer))
     begun = _begun(call, price.response_model)
-    items = _items(answer)
+    items = [*_tool_calls(call), *_items(answer)]
     ended = begun | {
         "status": "incomplete" if answer.truncated else "completed",
         "incomplete_details": {"reason": "max_output_tokens"} if answer.truncated else None,
@@ -41,15 +52,79 @@ def responses(call: Call) -> Exchange:
         "service_tier": reply.service_tier or "default",
         "usage": None if reply.without_usage else usage,
     }
+    if begun["background"]:
+        call.kept[begun["id"]] = ended
+    whole = ended if not begun["background"] else begun | {"status": "queued"}
     return Exchange(
         price=price,
         response_id=begun["id"],
         usage=usage,
         tokens=billed(usage),
-        body=ended,
+        body=whole,
         events=_numbered(_events(answer, begun, ended)),
         failure=lambda sent: _failure(call, begun, sent),
     )
+
+
+def retrieved(call: Call) -> Exchange:
+    """GET /v1/responses/{id}, also as a stream; POST .../cancel. Nothing is charged for it.
+
+    A response that was made in the background is still in progress when it is first asked for.
+    """
+    response_id = call.path["response_id"]
+    ended = call.kept.get(response_id)
+    if ended is None:
+        raise RefusedError(404, f"Response with id '{response_id}' not found.")
+    polled = call.kept.setdefault(f"{response_id}/polled", {"times": 0})
+    polled["times"] += 1
+    working: JSON = ended | {"status": "in_progress", "output": [], "usage": None}
+    done = polled["times"] > 1 or not ended["background"] or call.streams
+    events: list[JSON] = [
+        {"type": "response.created", "response": working},
+        {"type": f"response.{ended['status']}", "response": ended},
+    ]
+    return Exchange(
+        price=call.price_of(openai_wire.PRICES, ended["model"]),
+        response_id=response_id,
+        usage={},
+        tokens=Tokens(),
+        body=ended if done else working,
+        events=_numbered(iter(events)),
+        billed=False,
+    )
+
+
+def compacted(call: Call) -> Exchange:
+    """POST /v1/responses/compact: a pass of the model over a conversation."""
+    exchange = responses(call)
+    body = {
+        "id": exchange.response_id,
+        "object": "response.compaction",
+        "created_at": exchange.body["created_at"],
+        "output": [{"id": new_id("cmp_", 48), "type": "compaction", "encrypted_content": "gAAAA"}],
+        "usage": exchange.usage,
+    }
+    return replace(exchange, body=body, events=())
+
+
+def _tool_calls(call: Call) -> list[JSON]:
+    """One call of each of the provider's own tools that is offered; a web search looks further."""
+    offered = {str(tool.get("type")) for tool in listed(call.body, "tools")}
+    made: list[JSON] = []
+    if "web_search" in offered:
+        for action in ("search", "open_page", "search"):
+            head = {"id": new_id("ws_", 48), "type": "web_search_call", "status": "completed"}
+            made.append(head | {"action": {"type": action}})
+    if "file_search" in offered:
+        head = {"id": new_id("fs_", 48), "type": "file_search_call", "status": "completed"}
+        made.append(head | {"queries": ["revenue"], "results": None})
+    if "code_interpreter" in offered:
+        head = {"id": new_id("ci_", 48), "type": "code_interpreter_call", "status": "completed"}
+        made.append(head | {"code": "1 + 1", "container_id": "cntr_1", "outputs": []})
+    if "image_generation" in offered:
+        head = {"id": new_id("ig_", 48), "type": "image_generation_call", "status": "completed"}
+        made.append(head | {"result": "cGljdHVyZQ==", "size": "1024x1024", "quality": "low"})
+    return made
 
 
 def billed(usage: JSON) -> Tokens:
@@ -86,7 +161,7 @@ def _begun(call: Call, response_model: str) -> JSON:
         "object": "response",
         "created_at": int(time.time()),
         "status": "in_progress",
-        "background": False,
+        "background": bool(body.get("background")),
         "error": None,
         "incomplete_details": None,
         "instructions": body.get("instructions"),
@@ -175,6 +250,12 @@ def _failure(call: Call, begun: JSON, sent: int) -> Sequence[Event]:
 
 
 ENDPOINTS = tuple(
-    Endpoint(prefix + "/responses", "openai.responses", openai_wire.WIRE, responses)
+    Endpoint(prefix + path, "openai.responses", openai_wire.WIRE, answer, method)
     for prefix in ("/v1", "/openai/v1", "/openai")
+    for method, path, answer in (
+        ("POST", "/responses/compact", compacted),
+        ("POST", "/responses", responses),
+        ("GET", "/responses/{response_id}", retrieved),
+        ("POST", "/responses/{response_id}/cancel", retrieved),
+    )
 )
