@@ -160,6 +160,31 @@ BEDROCK: dict[str, ListPrice] = {
 }
 
 
+def _gemini(model: str, price: str, cached: str, output: str, *, reasons: bool = True) -> ListPrice:
+    return ListPrice(
+        model,
+        input=Decimal(price),
+        output=Decimal(output),
+        cached_input=Decimal(cached),
+        reasons=reasons,
+    )
+
+
+# ai.google.dev/gemini-api/docs/pricing: text, and prompts of up to 200k tokens.
+GOOGLE: dict[str, ListPrice] = {
+    "gemini-2.0-flash": _gemini("gemini-2.0-flash", "0.10", "0.025", "0.40", reasons=False),
+    "gemini-2.5-flash": _gemini("gemini-2.5-flash", "0.30", "0.03", "2.50"),
+    "gemini-2.5-pro": _gemini("gemini-2.5-pro", "1.25", "0.125", "10"),
+    "gemini-3.8-flash": _gemini("gemini-3.8-flash", "0.75", "0.075", "3.75"),
+    "gemini-3.8-live": ListPrice("gemini-3.8-live", input=Decimal("0.75"), output=Decimal("4.50")),
+    "gemini-embedding-001": ListPrice("gemini-embedding-001", input=Decimal("0.15")),
+    "text-embedding-005": ListPrice("text-embedding-005", input=Decimal("0.15")),
+    # By the picture and by the second, which this bill does not count.
+    "imagen-4.0-generate-001": ListPrice("imagen-4.0-generate-001", input=Decimal(0)),
+    "veo-3.1-generate-001": ListPrice("veo-3.1-generate-001", input=Decimal(0)),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class PriceList:
     """The models of one vendor, found by the name users write or by the dated one."""
