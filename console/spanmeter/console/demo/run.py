@@ -18,6 +18,7 @@ from spanmeter.collector_receiver import Collector, CollectorSettings
 from spanmeter.console.demo.pages import show_bills, show_usage
 from spanmeter.console.demo.stage import Stage, served_by
 from spanmeter.console.failures import JobFailed
+from spanmeter.console.logs import log_to_file
 from spanmeter.storage.embedded import EmbeddedDatabase
 from spanmeter.storage.migrations import migrate
 
@@ -34,6 +35,7 @@ def run_demo(requests: int, data: Path | None, *, keep: bool) -> None:
     say("starting an embedded PostgreSQL")
     with _ended_by_sigterm(), _place(data) as place, EmbeddedDatabase(place) as database:
         dsn = database.conninfo
+        log_to_file(place / "logs" / "receiver.log")
         migrate(dsn)
         started = datetime.now(UTC)
         with Collector(CollectorSettings(dsn=dsn, grpc="127.0.0.1:0")) as collector:
@@ -50,7 +52,6 @@ def run_demo(requests: int, data: Path | None, *, keep: bool) -> None:
 
 def _perform(logs: Path, grpc: str, requests: int, say: Say) -> Mapping[str, Any]:
     """Have the SaaS serve its tenants; what the provider served is returned once all is exported."""
-    logs.mkdir(exist_ok=True)
     with Stage(logs, grpc) as stage:
         provider = stage.start_provider()
         say(f"a simulated LLM provider answers on {provider}")
