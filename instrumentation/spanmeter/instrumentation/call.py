@@ -6,7 +6,15 @@ import time
 from typing import Final, cast
 
 from opentelemetry.context import Context, create_key, get_value, set_value
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+)
 
 from spanmeter.instrumentation.endpoint import Endpoint, Reading
 from spanmeter.instrumentation.guard import guarded
@@ -22,7 +30,7 @@ class Call:
 
     `context` is the application's own, in which the call was made. `http_client` is the object that
     sends the library's requests: requests of any other, made in the meantime, are none of this
-    call's.
+    call's. `hides_usage` is whether the usage event of its stream was asked for by us.
     """
 
     __slots__ = (
@@ -48,7 +56,6 @@ class Call:
         context: Context,
         http_client: object,
         further: dict[str, str | int | bool],
-        hides_usage: bool = False,
     ) -> None:
         self._tracer = tracer
         self._current: Attempt | None = None
@@ -56,7 +63,7 @@ class Call:
         self.model = model
         self.context = context
         self.http_client = http_client
-        self.hides_usage = hides_usage
+        self.hides_usage = False
         self.attempts = 0
         self._attributes: dict[str, str | int | bool] = {
             names.OPERATION_NAME: endpoint.operation,
@@ -78,19 +85,23 @@ class Call:
         if self._current is not None:
             self._current.end(error_type=names.CANCELLED)
         self.attempts += 1
-        name = (
-            self.endpoint.operation
-            if self.model is None
-            else f"{self.endpoint.operation} {self.model}"
-        )
-        span = self._tracer.start_span(
-            name,
+        self._current = Attempt(self._span() or self._no_span(), self.endpoint)
+        return self._current
+
+    @guarded
+    def _span(self) -> Span:
+        name = self.endpoint.operation
+        return self._tracer.start_span(
+            name if self.model is None else f"{name} {self.model}",
             context=self.context,
             kind=SpanKind.CLIENT,
             attributes={**self._attributes, names.USAGE_ATTEMPT: self.attempts},
         )
-        self._current = Attempt(span, self.endpoint)
-        return self._current
+
+    def _no_span(self) -> Span:
+        """Stands in where no span could be made: the response must be watched all the same, for
+        what is to be hidden in it."""
+        return NonRecordingSpan(get_current_span(self.context).get_span_context())
 
     @guarded
     def returned(self) -> None:
@@ -137,6 +148,13 @@ class Attempt:
                 (name, value) for name, value in reading.usage.items() if value is not None
             )
 
+    @guarded
+    def sending_context(self) -> Context:
+        """The context to send the request in: the HTTP client's own span is a child of the
+        attempt's, and requests that are made on the way (authentication, hooks) are no attempts."""
+        return set_value(_CALL, None, set_span_in_context(self.span))
+
+    @guarded
     def first_chunk(self) -> None:
         """The first bytes of a stream have come."""
         self.span.set_attribute(names.TIME_TO_FIRST_CHUNK, time.perf_counter() - self._started)
@@ -148,9 +166,10 @@ class Attempt:
 
     @guarded
     def closed(self) -> None:
-        """Ends the attempt of a stream that nobody reads on: finished if its last event had come,
-        else cancelled."""
-        self.end(error_type=None if self._reading.last else names.CANCELLED)
+        """Ends the attempt of a stream that nobody reads on: finished if its last event had come, or
+        failed if that told of an error, else cancelled."""
+        told = self._reading.last or self._reading.error is not None
+        self.end(error_type=None if told else names.CANCELLED)
 
     @guarded
     def end(self, *, error_type: str | None = None, status_code: int | None = None) -> None:

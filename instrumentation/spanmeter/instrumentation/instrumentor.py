@@ -31,8 +31,9 @@ Keywords = dict[str, Any]
 class Request(NamedTuple):
     """What a client library is about to ask of a provider.
 
-    `http_client` is the httpx (or httpx2) client that sends it. `hides_usage` is whether the usage
-    event of the stream was asked for by us, and is to be kept from the application.
+    `http_client` is the httpx (or httpx2) client that sends it. `ask_for_usage` may change the
+    request so that the provider reports usage in its stream; it says whether it has, so that the
+    event that it caused is kept from the application.
     """
 
     endpoint: Endpoint
@@ -42,7 +43,7 @@ class Request(NamedTuple):
     server_address: str
     server_port: int
     streamed: bool = False
-    hides_usage: bool = False
+    ask_for_usage: Callable[[], bool] = lambda: False
 
 
 class Patch(NamedTuple):
@@ -106,7 +107,7 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         if request.streamed:
             further[names.REQUEST_STREAM] = True
         if names.TENANT_ID not in identity:
-            further[names.USAGE_CALLSITE] = callsite(self.package)
+            further[names.USAGE_CALLSITE] = callsite(self.package) or "unknown"
         call = Call(
             tracer=self._tracer,
             endpoint=request.endpoint,
@@ -116,9 +117,16 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             context=get_current(),
             http_client=request.http_client,
             further=further,
-            hides_usage=request.hides_usage,
         )
-        return call, Entry(call.provider_context())
+        entry = Entry(call.provider_context())
+        # Last, where nothing can fail any more: what is asked for must be hidden afterwards.
+        call.hides_usage = bool(_asked_for_usage(request))
+        return call, entry
+
+
+@guarded
+def _asked_for_usage(request: Request) -> bool:
+    return request.ask_for_usage()
 
 
 Begin = Callable[[Any, Arguments, Keywords], tuple[Call, Entry] | None]

@@ -8,10 +8,11 @@ one event.
 
 import functools
 import json
-from collections.abc import AsyncGenerator, Generator
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing, closing
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from spanmeter.instrumentation.call import Attempt
 from spanmeter.instrumentation.collected import aside
@@ -25,46 +26,49 @@ not read."""
 
 
 class Observation:
-    """The watch over one response body."""
+    """The watch over one response body.
+
+    `pulling` is whether the transport is at work: what is closed meanwhile is not closed by the
+    application. `unpack` decodes chunks that pass as they were sent, compressed.
+    """
 
     def __init__(self, attempt: Attempt, watcher: "EventWatcher | BodyWatcher") -> None:
         self._attempt = attempt
         self._watcher = watcher
-        self._begun = False
+        self._held = b""
         self._broken = False
-        self._pulling = False
+        self.pulling = False
+        self.unpack: Callable[[bytes], bytes] | None = None
 
     def passed(self, chunk: bytes) -> bytes:
         """Watches a chunk go by; returns what the application gets."""
         if self._broken:
             return chunk
-        held = self._watcher.held()
         try:
-            if not self._begun:
-                self._begun = True
-                self._attempt.first_chunk()
-            return self._watcher.passed(chunk)
+            if self.unpack is not None:
+                self._watcher.passed(self.unpack(chunk))
+                return chunk
+            kept, self._held = self._watcher.passed(chunk)
         except Exception as exc:  # noqa: BLE001 - a fault of ours must not end the application's stream
             self._broken = True
             report("Observation.passed", exc)
-            return held + chunk
+            return self._held + chunk
+        return kept
 
     def finished(self) -> bytes:
         """The body has ended; returns what was held back of it and belongs to the application."""
-        rest = b"" if self._broken else self._rest()
+        rest = None if self._broken else self._rest()
         self._attempt.end()
-        return rest
+        # What was held back of a broken watch has been handed out when it broke.
+        return rest if rest is not None else b"" if self._broken else self._held
 
+    @guarded
     def _rest(self) -> bytes:
-        try:
-            return self._watcher.finished()
-        except Exception as exc:  # noqa: BLE001 - as above
-            report("Observation.finished", exc)
-            return self._watcher.held()
+        rest = self._watcher.finished()
+        return rest if self.unpack is None else b""
 
     def __enter__(self) -> None:
-        """While it is entered the transport is at work: what that closes does not end the attempt."""
-        self._pulling = True
+        self.pulling = True
 
     def __exit__(
         self,
@@ -72,14 +76,14 @@ class Observation:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._pulling = False
+        self.pulling = False
         if exc is not None:
             self._attempt.failed(exc)
 
     def closed(self) -> None:
         """The application has closed the response, or let go of it."""
-        if not self._pulling:
-            aside.run(self._attempt.closed)
+        if not self.pulling:
+            self._attempt.closed()
 
 
 class EventWatcher:
@@ -90,44 +94,47 @@ class EventWatcher:
         self._endpoint = endpoint
         self._hides_usage = hides_usage
         self._events = Events()
-        self._first = True
+        self._begun = False
+        self._identified = False
 
-    def passed(self, chunk: bytes) -> bytes:
+    def passed(self, chunk: bytes) -> tuple[bytes, bytes]:
+        """Watches a chunk; returns what goes on to the application, and what is held back."""
+        if not self._begun:
+            self._begun = True
+            self._attempt.first_chunk()
         whole = self._events.whole(chunk)
-        if not whole:
-            return b"" if self._hides_usage else chunk
-        if not self._first and not any(telling in whole for telling in self._endpoint.telling):
-            return whole if self._hides_usage else chunk
-        kept = self._read(whole)
-        return kept if self._hides_usage else chunk
-
-    def held(self) -> bytes:
-        """What has been held back: an event whose end has not come yet."""
-        return self._events.rest if self._hides_usage else b""
+        kept = self._read(whole) if whole and self._tells(whole) else whole
+        # Only where an event may have to be hidden is one held back until it is whole.
+        return (kept, self._events.rest) if self._hides_usage else (chunk, b"")
 
     def finished(self) -> bytes:
+        """Reads what is left; returns what of it goes on to the application."""
         # A stream may end without the blank line that would have closed its last event.
         rest = self._events.rest
-        if rest:
-            self._read(rest)
-        return self.held()
+        kept = self._read(rest) if rest else rest
+        return kept if self._hides_usage else b""
+
+    def _tells(self, events: bytes) -> bool:
+        # Until one says which response this is, every event may be worth reading.
+        return not self._identified or any(word in events for word in self._endpoint.telling)
 
     def _read(self, whole: bytes) -> bytes:
         """Reads the events that may tell something; returns all but the one that we asked for."""
         kept: list[bytes] = []
         for event, data in self._events.split(whole):
-            if data and (
-                self._first or any(telling in event for telling in self._endpoint.telling)
-            ):
-                if data == b"[DONE]":
-                    self._attempt.took(Reading(last=True))
+            if data and self._tells(event):
                 parsed = _parsed(data)
-                self._first = self._first and not parsed
-                self._attempt.took(self._endpoint.read_event(parsed))
+                self._take(data, parsed)
                 if self._hides_usage and parsed.get("choices") == [] and parsed.get("usage"):
                     continue
             kept.append(event)
         return b"".join(kept)
+
+    @guarded
+    def _take(self, data: bytes, parsed: Json) -> None:
+        reading = Reading(last=True) if data == b"[DONE]" else self._endpoint.read_event(parsed)
+        self._identified = self._identified or bool(reading.response_id)
+        self._attempt.took(reading)
 
 
 class BodyWatcher:
@@ -138,15 +145,14 @@ class BodyWatcher:
         self._endpoint = endpoint
         self._body = bytearray()
 
-    def passed(self, chunk: bytes) -> bytes:
+    def passed(self, chunk: bytes) -> tuple[bytes, bytes]:
+        """Keeps a copy of the chunk."""
         if len(self._body) + len(chunk) <= MAX_BODY:
             self._body += chunk
-        return chunk
-
-    def held(self) -> bytes:
-        return b""
+        return chunk, b""
 
     def finished(self) -> bytes:
+        """Reads the whole body."""
         read_body(self._attempt, self._endpoint, bytes(self._body))
         return b""
 
@@ -191,8 +197,12 @@ if TYPE_CHECKING:
     class _Response:
         """The part of an httpx `Response` that is watched."""
 
-        def iter_bytes(self, chunk_size: int | None = None) -> Generator[bytes]: ...
-        def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes]: ...
+        headers: Mapping[str, str]
+
+        def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]: ...
+        def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]: ...
+        def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]: ...
+        def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]: ...
         def close(self) -> None: ...
         async def aclose(self) -> None: ...
 
@@ -201,37 +211,34 @@ else:
 
 
 class ObservedBody(_Response):
-    """What `observed` adds to a response class. Everything but raw bytes is read through these."""
+    """What `observed` adds to a response class. All else that reads a body reads it through
+    these."""
 
     spanmeter_observation: Observation
 
-    def iter_bytes(self, chunk_size: int | None = None) -> Generator[bytes]:
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The decoded body, in chunks."""
-        observation = self.spanmeter_observation
-        with closing(super().iter_bytes(chunk_size)) as source:
-            while True:
-                with observation:
-                    chunk = next(source, None)
-                if chunk is None:
-                    break
-                if kept := observation.passed(chunk):
-                    yield kept
-        if rest := observation.finished():
-            yield rest
+        return _watch(self, super().iter_bytes(chunk_size))
 
-    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes]:
+    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         """The decoded body, in chunks."""
-        observation = self.spanmeter_observation
-        async with aclosing(super().aiter_bytes(chunk_size)) as source:
-            while True:
-                with observation:
-                    chunk = await anext(source, None)
-                if chunk is None:
-                    break
-                if kept := observation.passed(chunk):
-                    yield kept
-        if rest := observation.finished():
-            yield rest
+        return _watch_async(self, super().aiter_bytes(chunk_size))
+
+    def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """The body as it was sent, in chunks."""
+        source = super().iter_raw(chunk_size)
+        if self.spanmeter_observation.pulling:  # on behalf of `iter_bytes`, which is watched
+            return source
+        _expect_raw(self)
+        return _watch(self, source)
+
+    def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        """The body as it was sent, in chunks."""
+        source = super().aiter_raw(chunk_size)
+        if self.spanmeter_observation.pulling:
+            return source
+        _expect_raw(self)
+        return _watch_async(self, source)
 
     def close(self) -> None:
         """Closes the response."""
@@ -245,6 +252,56 @@ class ObservedBody(_Response):
 
     def __del__(self) -> None:
         self.spanmeter_observation.closed()
+
+
+def _watch(response: ObservedBody, source: Iterator[bytes]) -> Generator[bytes]:
+    observation = response.spanmeter_observation
+    with closing(cast("Generator[bytes]", source)):
+        while True:
+            with observation:
+                chunk = next(source, None)
+            if chunk is None:
+                break
+            if kept := observation.passed(chunk):
+                yield kept
+    if rest := observation.finished():
+        yield rest
+    _let_go(response)
+
+
+async def _watch_async(
+    response: ObservedBody, source: AsyncIterator[bytes]
+) -> AsyncGenerator[bytes]:
+    observation = response.spanmeter_observation
+    async with aclosing(cast("AsyncGenerator[bytes]", source)):
+        while True:
+            with observation:
+                chunk = await anext(source, None)
+            if chunk is None:
+                break
+            if kept := observation.passed(chunk):
+                yield kept
+    if rest := observation.finished():
+        yield rest
+    _let_go(response)
+
+
+@guarded
+def _expect_raw(response: ObservedBody) -> None:
+    """Has a body that the application reads as it was sent be unpacked on the side."""
+    encoding = response.headers.get("content-encoding", "identity")
+    if encoding in {"gzip", "deflate"}:
+        # 32 + 15: either header, and the largest window.
+        response.spanmeter_observation.unpack = zlib.decompressobj(wbits=47).decompress
+    elif encoding != "identity":
+        response.spanmeter_observation.unpack = lambda chunk: b""
+
+
+@guarded
+def _let_go(response: ObservedBody) -> None:
+    """Makes a response what it was, now that it has been read: it may be pickled, or compared."""
+    response.__class__ = type(response).__bases__[1]
+    del response.spanmeter_observation
 
 
 @functools.cache

@@ -7,6 +7,7 @@ all majors.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +23,8 @@ def stainless_patches(
     ask_for_usage: Callable[[Any, Any], bool] = lambda client, options: False,
     also: Callable[[Any], None] = lambda module: None,
 ) -> tuple[Patch, Patch]:
-    """Where to wrap a Stainless-made SDK, given its endpoints by path.
+    """Where to wrap a Stainless-made SDK, given its endpoints by the end of their path, longer ones
+    first.
 
     `provider_of` names the provider that a client object calls. `ask_for_usage` may change the
     request's options so that the provider reports usage; it says whether it has, so that what it
@@ -31,7 +33,7 @@ def stainless_patches(
 
     def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         options = kwargs["options"] if "options" in kwargs else args[1]
-        endpoint = endpoints.get(urlsplit(str(options.url)).path.removesuffix("/"))
+        endpoint = _endpoint_at(str(options.url), endpoints)
         if endpoint is None or options.method.lower() != "post":
             return None
         body = mapping(options.json_data)
@@ -45,7 +47,7 @@ def stainless_patches(
             server_address=str(url.host),
             server_port=url.port or (443 if url.scheme == "https" else 80),
             streamed=bool(body.get("stream")),
-            hides_usage=ask_for_usage(client, options),
+            ask_for_usage=partial(ask_for_usage, client, options),
         )
 
     module = f"{package}._base_client"
@@ -53,6 +55,12 @@ def stainless_patches(
         Patch(module, "SyncAPIClient.request", describe, also=also),
         Patch(module, "AsyncAPIClient.request", describe, is_async=True),
     )
+
+
+def _endpoint_at(url: str, endpoints: Mapping[str, Endpoint]) -> Endpoint | None:
+    """The endpoint at a URL, which may be relative, with or without a slash, or absolute."""
+    path = "/" + urlsplit(url).path.strip("/")
+    return next((endpoint for end, endpoint in endpoints.items() if path.endswith(end)), None)
 
 
 def host_of(client: Any) -> str:

@@ -36,8 +36,10 @@ PROVIDERS_BY_HOST: Final = (
 
 
 def provider_of(client: Any) -> str:
-    """The provider behind the client's base URL; openai where it is none we know (a gateway, a test
-    server)."""
+    """The provider behind the client's class or base URL; openai where it is none we know (a gateway, a
+    test server)."""
+    if "Azure" in type(client).__name__:
+        return "azure.ai.openai"
     host = host_of(client)
     return next((provider for end, provider in PROVIDERS_BY_HOST if host.endswith(end)), "openai")
 
@@ -73,7 +75,8 @@ def read_completion(body: Json) -> Reading:
         service_tier=body.get("service_tier"),
         usage=mapping(usage),
         error=_error(body),
-        last=bool(usage),
+        # Compatible servers may count on in every chunk; what ends a stream has no choices.
+        last=bool(usage) and not body.get("choices"),
     )
 
 
