@@ -13,6 +13,6 @@ def log_to_stderr(level: str) -> None:
 
 
 def log_to_file(path: Path) -> None:
-    """Log all but the debugging of this process to a file, whose directory is made."""
+    """Log all but debugging to a file, whose directory is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=path, level=logging.INFO, format=_FORM)
