@@ -9,7 +9,7 @@ from anthropic import Anthropic
 from openai import OpenAI
 
 from simulated_provider import SimulatedProvider
-from spanmeter.instrumentation import guard, instrument, uninstrument
+from spanmeter.instrumentation import guard
 from unit.instrumentation.recording import Recorder
 
 
@@ -31,9 +31,9 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Generator[Recorder]:
     """The spans of this test's calls. A fault of ours would be logged as if it were the first."""
     monkeypatch.setattr(guard, "_seen", set[tuple[str, type[BaseException]]]())
     recorder = Recorder()
-    instrument(tracer_provider=recorder.tracer_provider)
+    recorder.start()
     yield recorder
-    uninstrument()
+    recorder.stop()
     recorder.tracer_provider.shutdown()
 
 

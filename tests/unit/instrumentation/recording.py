@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.util.types import AttributeValue
 
 from simulated_provider import Served
+from spanmeter.instrumentation import instrument, uninstrument
 from spanmeter.metering import attributes as names
 
 Attributes = Mapping[str, AttributeValue]
@@ -49,9 +50,13 @@ class Recorder:
         [span] = self.spans
         return span
 
-    def clear(self) -> None:
-        """Forgets the spans so far."""
-        self._exporter.clear()
+    def start(self) -> None:
+        """Meters calls from now on."""
+        instrument(tracer_provider=self.tracer_provider)
+
+    def stop(self) -> None:
+        """Lets calls pass unmetered."""
+        uninstrument()
 
 
 def check_usage(span: Attributes, served: Served) -> None:

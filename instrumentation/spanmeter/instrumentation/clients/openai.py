@@ -63,7 +63,7 @@ def ask_for_usage(client: Any, options: Any) -> bool:
 
 def opted_out() -> list[str]:
     """The hosts that are not asked for usage."""
-    return os.environ.get(USAGE_OPT_OUT, "").split(",")
+    return [host.strip() for host in os.environ.get(USAGE_OPT_OUT, "").split(",")]
 
 
 def read_completion(body: Json) -> Reading:
@@ -89,8 +89,10 @@ def read_response(body: Json) -> Reading:
 
 def read_response_event(event: Json) -> Reading:
     """An event of a streamed response; the object is inside those that tell its state."""
-    reading = read_response(mapping(event.get("response")))
-    return reading._replace(error="error") if event.get("type") == "error" else reading
+    if event.get("type") == "error":
+        # Its details stand in the event itself, or in an object of their own.
+        return Reading(error=_error({"error": event.get("error") or event}))
+    return read_response(mapping(event.get("response")))
 
 
 def _error(body: Json) -> str | None:
