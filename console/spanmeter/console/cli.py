@@ -44,6 +44,7 @@ def main(config: Path | None) -> None:
 
     Settings come from flags, then SPANMETER_* variables, then a TOML file.
     """
+    # `config` is read by `flags.accepts`, once a command has been told its own flags.
     # grpc's C core writes to standard error by itself what we say in a sentence, a taken port
     # for one; it reads this when it is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")

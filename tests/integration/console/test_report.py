@@ -92,6 +92,12 @@ def test_any_dimensions_short_or_long_or_of_ones_own(report: Callable[..., str])
     assert sum(row["requests"] for row in document["rows"]) == 112
 
 
+def test_the_total_is_nobodys(report: Callable[..., str]) -> None:
+    lines = report("--by", "day,tenant").splitlines()
+    (total,) = [line for line in lines if line.startswith("total ")]
+    assert total.split()[:2] == ["total", "112"]
+
+
 def test_only_one_tenant_and_only_a_while(report: Callable[..., str]) -> None:
     document = json.loads(report("--tenant", "acme", "--until", "7d", "--format", "json"))
     assert [row["tenant_id"] for row in document["rows"]] == ["acme"]

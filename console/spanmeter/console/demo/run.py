@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -68,13 +69,14 @@ def _perform(logs: Path, grpc: str, requests: int, say: Say) -> Mapping[str, Any
 
 def _say_how_to_go_on(dsn: str, grpc: str, data: Path | None, *, keep: bool) -> None:
     if keep:
-        click.echo(f"\nIt all stays up until Ctrl-C. Query it:\n  psql '{dsn}'")
+        click.echo(f"\nIt all stays up until Ctrl-C. Query it:\n  psql {quote(dsn)}")
         click.echo(
             f"Send it spans of your own:\n  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{grpc}"
         )
     elif data is not None:
         click.echo(
-            f"\nThe ledger stays. Query it:\n  spanmeter report --data {data} --by tenant,day"
+            f"\nThe ledger stays. Query it:\n"
+            f"  spanmeter report --data {quote(str(data))} --by tenant,day"
         )
     else:
         click.echo("\nTo query it in SQL: spanmeter demo --keep. For your own app: spanmeter up.")
@@ -97,8 +99,13 @@ def _place(data: Path | None) -> Generator[Path]:
         yield data.absolute()
         return
     place = Path(tempfile.mkdtemp(prefix="spanmeter-demo-"))
-    yield place
-    # Not after an exception: its message points into the logs.
+    try:
+        yield place
+    except Exception:
+        raise  # its message points into the logs
+    except BaseException:  # Ctrl-C or SIGTERM
+        shutil.rmtree(place)
+        raise
     shutil.rmtree(place)
 
 
