@@ -81,6 +81,7 @@ class Attempt:
         counted."""
         self._said = said
 
+    @guarded
     def first_chunk(self) -> None:
         """The first bytes of a stream have come."""
         self.span.set_attribute(names.TIME_TO_FIRST_CHUNK, time.perf_counter() - self._started)
@@ -92,9 +93,10 @@ class Attempt:
 
     @guarded
     def closed(self) -> None:
-        """Ends the attempt of a stream that nobody reads on: finished if its last event had come,
-        else cancelled."""
-        self.end(error_type=None if self._reading.last else names.CANCELLED)
+        """Ends the attempt of a stream that nobody reads on: finished if its last event had come, or
+        failed if that told of an error, else cancelled."""
+        told = self._reading.last or self._reading.error is not None
+        self.end(error_type=None if told else names.CANCELLED)
 
     @guarded
     def end(self, *, error_type: str | None = None, status_code: int | None = None) -> None:

@@ -8,12 +8,12 @@ import os
 import signal
 import sys
 import sysconfig
-import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.request import ProxyHandler, build_opener
 
 from spanmeter.console.demo.examples import examples_directory
 from spanmeter.console.demo.processes import Child
@@ -77,7 +77,8 @@ class Stage:
 
 def served_by(provider: str) -> Mapping[str, Any]:
     """The sums of what the provider served, by its own count."""
-    with urllib.request.urlopen(f"{provider}/_served", timeout=10) as answer:  # noqa: S310
+    direct = build_opener(ProxyHandler({}))
+    with direct.open(f"{provider}/_served", timeout=10) as answer:
         sums: Mapping[str, Any] = json.load(answer)
     return sums
 
@@ -95,6 +96,7 @@ def _environ(grpc: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "PYTHONUNBUFFERED": "1",
         "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
         "OPENAI_API_KEY": "demo",
         "ANTHROPIC_API_KEY": "demo",
         "OTEL_TRACES_EXPORTER": "otlp",

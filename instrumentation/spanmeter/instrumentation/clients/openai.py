@@ -46,8 +46,10 @@ PROVIDERS_BY_HOST: Final = (
 
 
 def provider_of(client: Any) -> str:
-    """The provider behind the client's base URL; openai where it is none we know (a gateway, a test
-    server)."""
+    """The provider behind the client's class or base URL; openai where it is none we know (a gateway, a
+    test server)."""
+    if "Azure" in type(client).__name__:
+        return "azure.ai.openai"
     host = host_of(client)
     return next((provider for end, provider in PROVIDERS_BY_HOST if host.endswith(end)), "openai")
 
@@ -71,7 +73,7 @@ def ask_for_usage(client: Any, options: Any) -> bool:
 
 def opted_out() -> list[str]:
     """The hosts that are not asked for usage."""
-    return os.environ.get(USAGE_OPT_OUT, "").split(",")
+    return [host.strip() for host in os.environ.get(USAGE_OPT_OUT, "").split(",")]
 
 
 def read_completion(body: Json) -> Reading:
@@ -83,7 +85,8 @@ def read_completion(body: Json) -> Reading:
         service_tier=body.get("service_tier"),
         usage=mapping(usage),
         error=_error(body),
-        last=bool(usage),
+        # Compatible servers may count on in every chunk; what ends a stream has no choices.
+        last=bool(usage) and not body.get("choices"),
     )
 
 
@@ -96,8 +99,10 @@ def read_response(body: Json) -> Reading:
 
 def read_response_event(event: Json) -> Reading:
     """An event of a streamed response; the object is inside those that tell its state."""
-    reading = read_response(mapping(event.get("response")))
-    return reading._replace(error="error") if event.get("type") == "error" else reading
+    if event.get("type") == "error":
+        # Its details stand in the event itself, or in an object of their own.
+        return Reading(error=_error({"error": event.get("error") or event}))
+    return read_response(mapping(event.get("response")))
 
 
 def _error(body: Json) -> str | None:
