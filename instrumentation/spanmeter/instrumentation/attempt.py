@@ -81,6 +81,11 @@ class Attempt:
         counted."""
         self._said = said
 
+    @property
+    def told_all(self) -> bool:
+        """Whether the provider has said all that it will say."""
+        return self._reading.last
+
     @guarded
     def first_chunk(self) -> None:
         """The first bytes of a stream have come."""

@@ -13,9 +13,13 @@ _BLANK_LINE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 
 
 class Framing(Protocol):
-    """Collects chunks, cut anywhere, into whole events. `rest` is what has come of the next one."""
+    """Collects chunks, cut anywhere, into whole events. `rest` is what has come of the next one.
+
+    `opaque` is whether an event's data need not stand in its bytes as it is.
+    """
 
     rest: bytes
+    opaque: bool
 
     def whole(self, chunk: bytes) -> bytes:
         """The events that are whole now that this chunk has come, as they were sent."""
@@ -31,6 +35,8 @@ class ServerSentEvents:
 
     Source: the WHATWG HTML standard, section 9.2.6.
     """
+
+    opaque = False
 
     def __init__(self) -> None:
         self.rest = b""
@@ -65,6 +71,8 @@ def _data_of(event: bytes) -> bytes:
 class Lines:
     """JSON lines (`application/x-ndjson`, `application/jsonl`): one event a line."""
 
+    opaque = False
+
     def __init__(self) -> None:
         self.rest = b""
 
@@ -80,15 +88,17 @@ class Lines:
 
 
 class AwsEvents:
-    """`application/vnd.amazon.eventstream`: length, headers, payload, checksum.
+    """`application/vnd.amazon.eventstream`: lengths, headers, payload, checksums.
 
-    Source: docs.aws.amazon.com/transcribe/latest/dg/streaming-format.html. A Bedrock event's
-    payload is JSON; that of InvokeModelWithResponseStream holds the model's own event, in base64,
-    as `bytes`.
+    Source: smithy.io/2.0/aws/amazon-eventstream.html. A Bedrock event's payload is JSON; that of
+    InvokeModelWithResponseStream holds the model's own event, in base64, as `bytes`. An exception
+    is given in the form of most providers' error events: `{"error": {"type": its name}}`.
     """
 
     PRELUDE: Final = 12
     CHECKSUM: Final = 4
+
+    opaque = True
 
     def __init__(self) -> None:
         self.rest = b""
@@ -106,15 +116,28 @@ class AwsEvents:
 
     def split(self, events: bytes) -> Generator[tuple[bytes, bytes]]:
         start = 0
-        while start < len(events):
-            length, headers = struct.unpack_from(">II", events, start)
-            payload = events[start + self.PRELUDE + headers : start + length - self.CHECKSUM]
-            yield events[start : start + length], _unwrapped(payload)
+        while start + self.PRELUDE < len(events):
+            length, size = struct.unpack_from(">II", events, start)
+            event = events[start : start + length]
+            payload_at = self.PRELUDE + size
+            exception = _EXCEPTION.search(event, self.PRELUDE, payload_at)
+            if exception is None:
+                yield event, _unwrapped(event[payload_at : -self.CHECKSUM])
+            else:
+                (named,) = struct.unpack_from(">H", event, exception.end())
+                name = event[exception.end() + 2 : exception.end() + 2 + named]
+                yield event, b'{"error":{"type":"%s"}}' % name
             start += length
+
+
+_EXCEPTION: Final = re.compile(rb":exception-type\x07")
+"""A header's name, and the type of its value: a string, which begins with its length."""
 
 
 def _unwrapped(payload: bytes) -> bytes:
     """The model's own event, where the payload is a wrapper around one."""
+    if b'"bytes"' not in payload:
+        return payload
     try:
         inner = json.loads(payload)["bytes"]
         return base64.b64decode(inner)
