@@ -83,7 +83,7 @@ class Observation:
     def closed(self) -> None:
         """The application has closed the response, or let go of it."""
         if not self.pulling:
-            self._attempt.closed()
+            aside.run(self._attempt.closed)
 
 
 class EventWatcher:
