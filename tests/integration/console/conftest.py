@@ -26,18 +26,18 @@ def environ() -> dict[str, str]:
 
 
 @pytest.fixture
-def command() -> Path:
+def executable() -> Path:
     """The installed `spanmeter`."""
     return Path(sys.executable).parent / "spanmeter"
 
 
 @pytest.fixture
-def spanmeter(tmp_path: Path, environ: dict[str, str], command: Path) -> Run:
+def spanmeter(tmp_path: Path, environ: dict[str, str], executable: Path) -> Run:
     """Run `spanmeter ARGUMENTS` to its end, with these variables set."""
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [command, *arguments],
+            [executable, *arguments],
             cwd=tmp_path,
             env=environ | variables,
             capture_output=True,

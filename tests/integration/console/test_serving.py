@@ -43,7 +43,7 @@ Serve = Callable[..., Server]
 
 
 @pytest.fixture
-def serve(tmp_path: Path, environ: dict[str, str], command: Path) -> Generator[Serve]:
+def serve(tmp_path: Path, environ: dict[str, str], executable: Path) -> Generator[Serve]:
     """Start `spanmeter ARGUMENTS` on a free port; it ends with the test, however that ends."""
     with ExitStack() as running:
 
@@ -51,7 +51,7 @@ def serve(tmp_path: Path, environ: dict[str, str], command: Path) -> Generator[S
             log = running.enter_context((tmp_path / "log").open("a"))
             process = running.enter_context(
                 subprocess.Popen(
-                    [command, *arguments, "--grpc", "127.0.0.1:0"],
+                    [executable, *arguments, "--grpc", "127.0.0.1:0"],
                     cwd=tmp_path,
                     env=environ | variables,
                     stdout=subprocess.PIPE,

@@ -12,6 +12,7 @@ from opentelemetry.util.types import AttributeValue
 
 from simulated_provider import Served
 from spanmeter.instrumentation import instrument, uninstrument
+from spanmeter.instrumentation.collected import aside
 from spanmeter.metering import attributes as names
 
 Attributes = Mapping[str, AttributeValue]
@@ -28,6 +29,7 @@ class Recorder:
     @property
     def spans(self) -> list[ReadableSpan]:
         """Every span that has ended, in the order in which they did."""
+        aside.settle()
         return list(self._exporter.get_finished_spans())
 
     @property

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 from urllib.request import ProxyHandler, build_opener
 
 from spanmeter.console.demo.examples import examples_directory
-from spanmeter.console.demo.processes import Child
+from spanmeter.console.demo.processes import Child, signals_held
 
 _START_S: Final = 60.0
 _STOP_S: Final = 20.0
@@ -71,8 +71,9 @@ class Stage:
         service.stop(_STOP_S, signal.SIGINT)
 
     def _start(self, name: str, argv: Sequence[str], variables: dict[str, str]) -> Child:
-        child = Child(name, argv, self._environ | variables, self._logs / f"{name}.log")
-        return self._running.enter_context(child)
+        with signals_held():
+            child = Child(name, argv, self._environ | variables, self._logs / f"{name}.log")
+            return self._running.enter_context(child)
 
 
 def served_by(provider: str) -> Mapping[str, Any]:
