@@ -13,6 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from simulated_provider import (
     anthropic_wire,
+    bedrock_invoke,
+    bedrock_wire,
     openai_chat,
     openai_embeddings,
     openai_responses,
@@ -30,6 +32,8 @@ ENDPOINTS: Sequence[Endpoint] = (
     *openai_responses.ENDPOINTS,
     *openai_embeddings.ENDPOINTS,
     *anthropic_wire.ENDPOINTS,
+    *bedrock_wire.ENDPOINTS,
+    *bedrock_invoke.ENDPOINTS,
 )
 
 

@@ -12,7 +12,7 @@ from simulated_provider.prices import Tokens
 from simulated_provider.prompt_cache import PromptCache
 from simulated_provider.reply import Reply
 from simulated_provider.served import Record, Served
-from simulated_provider.sse import Encoder, to_json
+from simulated_provider.sse import Encoder, encode, to_json
 
 # Statuses with which a provider says when to come back.
 _BUSY = frozenset({429, 503, 529})
@@ -48,6 +48,7 @@ class Attempt:
         self._request_id = endpoint.wire.request_id()
         self._model = ""
         self._streams = False
+        self._headers: Mapping[str, str] = {}
 
     async def answer(self, asked: Asked, cache: PromptCache, kept: dict[str, JSON]) -> None:
         """Answer what is asked. What is wrong with it is told to the client, not raised."""
@@ -63,7 +64,7 @@ class Attempt:
             )
             self._model, self._streams = (
                 str(call.deployed or call.body.get("model", "")),
-                call.streams,
+                call.streams or self._endpoint.streams,
             )
             exchange = self._endpoint.answer(call) if self._reply.status == 200 else None
         except RefusedError as refusal:
@@ -80,7 +81,9 @@ class Attempt:
     async def _speak(self, exchange: Exchange | None) -> None:
         if exchange is None:
             await self._refuse(self._reply.status)
-        elif self._streams and exchange.events:
+            return
+        self._headers = exchange.headers
+        if self._streams and exchange.events:
             await self._stream(exchange)
         else:
             await self._whole(exchange)
@@ -88,6 +91,7 @@ class Attempt:
     async def _refuse(self, status: int, message: str | None = None) -> None:
         """An error body; it is booked, and costs nothing."""
         self._book(None, status=status, completed=True)
+        self._headers = self._endpoint.wire.error_headers(status)
         error = self._endpoint.wire.error(status, self._request_id, message, self._reply.error)
         await self._send_body(error, status)
 
@@ -113,10 +117,11 @@ class Attempt:
     async def _stream(self, exchange: Exchange) -> None:
         """The answer event by event, to its end or to the break that the reply asks for."""
         packed = self._reply.gzip is True and self._accepts_gzip
-        encoder = Encoder(self._reply.framing, gzip=packed)
+        wire = self._endpoint.wire
+        encoder = Encoder(self._reply.framing, gzip=packed, encode=wire.encode or encode)
         stop = _break(self._reply, exchange.events)
         headers = {
-            "content-type": "text/event-stream; charset=utf-8",
+            "content-type": wire.stream_type,
             "cache-control": "no-cache",
         }
         await self._start(200, headers | ({"content-encoding": "gzip"} if packed else {}))
@@ -164,6 +169,7 @@ class Attempt:
             {
                 **headers,
                 **self._endpoint.wire.headers(self._request_id),
+                **self._headers,
                 **_retry_headers(self._reply, status),
                 **self._reply.headers,
             },

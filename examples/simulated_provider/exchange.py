@@ -10,7 +10,7 @@ from typing import Any
 
 from simulated_provider.prices import ListPrice, PriceList, Tokens
 from simulated_provider.prompt_cache import PromptCache
-from simulated_provider.reply import Reply
+from simulated_provider.reply import Framing, Reply
 
 JSON = dict[str, Any]
 
@@ -66,6 +66,7 @@ class Exchange:
 
     `failure(sent)` gives the events with which the stream breaks off after `sent` events. An answer
     that is not JSON is `content`, of the type `media`. What costs nothing is not `billed`.
+    `headers` are sent with it.
     """
 
     price: ListPrice
@@ -78,6 +79,7 @@ class Exchange:
     media: str | None = None
     content: bytes = b""
     billed: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class RefusedError(Exception):
@@ -98,13 +100,18 @@ class Wire:
     """Response headers from the request id."""
     error: Callable[[int, str, str | None, Mapping[str, Any] | None], JSON]
     """An error body from the status, the request id, another message, another error object."""
+    error_headers: Callable[[int], Mapping[str, str]] = lambda status: {}
+    """Further headers of an error, from its status."""
+    stream_type: str = "text/event-stream; charset=utf-8"
+    encode: Callable[[Event, Framing], bytes] | None = None
+    """A streamed event as bytes, where streams are not server-sent events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One route: `api` names it in the record, `answer` makes what to send.
 
-    `answer` raises RefusedError.
+    `answer` raises RefusedError. Where the path says so and not the body, it `streams`.
     """
 
     path: str
@@ -112,6 +119,7 @@ class Endpoint:
     wire: Wire
     answer: Callable[[Call], Exchange]
     method: str = "POST"
+    streams: bool = False
 
 
 def section(of: JSON, key: str) -> JSON:

@@ -134,6 +134,31 @@ ANTHROPIC: dict[str, ListPrice] = {
     "claude-sonnet-5": _claude("claude-sonnet-5", "2", "10"),
 }
 
+_HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
+
+# Bedrock charges a tenth more where a model is bound to a region or geography (aws.amazon.com
+# /bedrock/pricing).
+BEDROCK: dict[str, ListPrice] = {
+    _HAIKU: _claude(_HAIKU, "1.1", "5.5"),
+    f"us.{_HAIKU}": _claude(f"us.{_HAIKU}", "1.1", "5.5"),
+    f"global.{_HAIKU}": _claude(f"global.{_HAIKU}", "1", "5"),
+    "amazon.nova-lite-v1:0": ListPrice(
+        "amazon.nova-lite-v1:0",
+        input=Decimal("0.06"),
+        output=Decimal("0.24"),
+        cached_input=Decimal("0.015"),
+    ),
+    "openai.gpt-oss-120b-1:0": ListPrice(
+        "openai.gpt-oss-120b-1:0", input=Decimal("0.15"), output=Decimal("0.60")
+    ),
+    "meta.llama3-3-70b-instruct-v1:0": ListPrice(
+        "meta.llama3-3-70b-instruct-v1:0", input=Decimal("0.72"), output=Decimal("0.72")
+    ),
+    "amazon.titan-embed-text-v2:0": ListPrice("amazon.titan-embed-text-v2:0", Decimal("0.02")),
+    # By the image, which this bill does not count.
+    "amazon.nova-canvas-v1:0": ListPrice("amazon.nova-canvas-v1:0", Decimal(0)),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class PriceList:

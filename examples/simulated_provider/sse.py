@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from simulated_provider.exchange import Event
 from simulated_provider.reply import Framing
@@ -25,15 +25,22 @@ def to_json(data: object) -> str:
 class Encoder:
     """The writes of one stream: every event at once, or pieces of one size across the events."""
 
-    def __init__(self, framing: Framing, *, gzip: bool) -> None:
+    def __init__(
+        self,
+        framing: Framing,
+        *,
+        gzip: bool,
+        encode: Callable[[Event, Framing], bytes] = encode,
+    ) -> None:
         self._framing = framing
+        self._encode = encode
         # 16 + 15: a gzip header and the largest window.
         self._gzip = zlib.compressobj(wbits=31) if gzip else None
         self._left = b""
 
     def feed(self, event: Event) -> Iterator[bytes]:
         """What can be written now that `event` happened."""
-        yield from self._cut(self._compress(encode(event, self._framing)))
+        yield from self._cut(self._compress(self._encode(event, self._framing)))
 
     def flush(self) -> bytes:
         """What is left to write, without ending the stream."""

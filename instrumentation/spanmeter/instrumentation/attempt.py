@@ -174,7 +174,8 @@ class Attempt:
 
     def _fetched(self) -> Attributes:
         """A response that was made earlier counts here only if nobody has counted it."""
-        if not self._usage or not first_seen(self._provider, self._reading.response_id):
+        shown = self._usage or self._reading.quantities
+        if not shown or not first_seen(self._provider, self._reading.response_id):
             return {}
         operation = self._reading.operation or names.CHAT
         return {**self._used(complete=True), names.OPERATION_NAME: operation}

@@ -146,8 +146,6 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             further[names.REQUEST_STREAM] = True
         if request.region is not None:
             further[names.USAGE_REGION] = request.region
-        if request.region is not None:
-            further[names.USAGE_REGION] = request.region
         if names.TENANT_ID not in identity:
             further[names.USAGE_CALLSITE] = callsite(self.package) or "unknown"
         return Call(

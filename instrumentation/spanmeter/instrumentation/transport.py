@@ -42,7 +42,7 @@ def _send(
     call = current_call()
     if call is None or call.http_client is not instance:
         return wrapped(*args, **kwargs)
-    begun = _begin(call)
+    begun = begin_attempt(call)
     if begun is None:
         return wrapped(*args, **kwargs)
     attempt, entry = begun
@@ -66,7 +66,7 @@ async def _send_async(
     call = current_call()
     if call is None or call.http_client is not instance:
         return await wrapped(*args, **kwargs)
-    begun = _begin(call)
+    begun = begin_attempt(call)
     if begun is None:
         return await wrapped(*args, **kwargs)
     attempt, entry = begun
@@ -82,7 +82,7 @@ async def _send_async(
 
 
 @guarded
-def _begin(call: Call) -> tuple[Attempt, Entry]:
+def begin_attempt(call: Call) -> tuple[Attempt, Entry]:
     """Begins an attempt, and enters the context to send its request in."""
     attempt = call.attempt()
     return attempt, Entry(sending_context(attempt) or get_current())

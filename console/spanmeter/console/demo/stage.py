@@ -49,7 +49,12 @@ class Stage:
         """Start the simulated provider; its address, which the services are told."""
         child = self._start("provider", [sys.executable, "-m", "simulated_provider"], {})
         url = child.wait_for(r"(http://\S+)", _START_S)
-        self._environ |= {"OPENAI_BASE_URL": f"{url}/v1", "ANTHROPIC_BASE_URL": url}
+        self._environ |= {
+            "OPENAI_BASE_URL": f"{url}/v1",
+            "ANTHROPIC_BASE_URL": url,
+            # A host that is not known is not OpenAI, and has no prices.
+            "SPANMETER_PROVIDER_HOSTS": "127.0.0.1=openai",
+        }
         return url
 
     def start_service(self, name: str, variables: Mapping[str, str]) -> tuple[Child, str]:

@@ -1,57 +1,36 @@
-"""openai 1.x to 3.x, and every OpenAI-compatible service it is pointed at.
-
-Usage blocks: platform.openai.com/docs/api-reference (chat/object, chat/streaming, responses/object,
-completions, embeddings). All counts are inclusive: `prompt_tokens` holds cached tokens,
-`completion_tokens` holds reasoning.
-"""
+"""openai 1.x to 3.x, and every OpenAI-compatible service it is pointed at."""
 
 import os
-from collections.abc import Iterable
 from typing import Any, Final
 
-from spanmeter.instrumentation.endpoint import (
-    Attributes,
-    Endpoint,
-    Json,
-    Reading,
-    counts,
-    items,
-    mapping,
+from spanmeter.instrumentation.clients import (
+    openai_completions,
+    openai_later,
+    openai_media,
+    openai_responses,
 )
+from spanmeter.instrumentation.clients.openai_providers import provider_of, region_of
+from spanmeter.instrumentation.clients.openai_websockets import TAPS
+from spanmeter.instrumentation.endpoint import Endpoint, mapping
 from spanmeter.instrumentation.instrumentor import ClientInstrumentor
 from spanmeter.instrumentation.stainless import host_of, stainless_patches
-from spanmeter.instrumentation.texts import prompt_of, texts_in
-from spanmeter.metering import attributes as names
 
 USAGE_OPT_OUT: Final = "SPANMETER_STREAM_USAGE_OPT_OUT"
 """Environment variable: hosts, comma-separated, that refuse `stream_options` and so are not asked
 for usage."""
 
-PROVIDERS_BY_HOST: Final = (
-    (".openai.azure.com", "azure.ai.openai"),
-    (".cognitiveservices.azure.com", "azure.ai.openai"),
-    (".models.ai.azure.com", "azure.ai.inference"),
-    ("openrouter.ai", "openrouter"),
-    ("api.deepseek.com", "deepseek"),
-    ("api.x.ai", "x_ai"),
-    ("api.perplexity.ai", "perplexity"),
-    ("api.fireworks.ai", "fireworks"),
-    ("api.together.xyz", "together"),
-    ("api.groq.com", "groq"),
-    ("api.mistral.ai", "mistral_ai"),
-    ("generativelanguage.googleapis.com", "gcp.gemini"),
-)
-"""Ends of host names of services that speak this API, with OpenTelemetry's names where it has one.
-"""
+UNASKED: Final = frozenset({"mistral_ai", "perplexity"})
+"""Providers whose streams report usage anyhow, and that need not know the option."""
 
+AZURE_SINCE: Final = "2024-09-01"
+"""Azure's first API version that knows the option; those before refuse it."""
 
-def provider_of(client: Any) -> str:
-    """The provider behind the client's class or base URL; openai where it is none we know (a gateway, a
-    test server)."""
-    if "Azure" in type(client).__name__:
-        return "azure.ai.openai"
-    host = host_of(client)
-    return next((provider for end, provider in PROVIDERS_BY_HOST if host.endswith(end)), "openai")
+ENDPOINTS: Final[dict[str, Endpoint]] = {
+    **openai_completions.ENDPOINTS,
+    **openai_responses.ENDPOINTS,
+    **openai_media.ENDPOINTS,
+    **openai_later.ENDPOINTS,
+}
 
 
 def ask_for_usage(client: Any, options: Any) -> bool:
@@ -64,11 +43,18 @@ def ask_for_usage(client: Any, options: Any) -> bool:
     asked = mapping(body.get("stream_options"))
     if not body.get("stream") or not str(options.url).endswith("completions"):
         return False
-    if asked.get("include_usage") or host_of(client) in opted_out():
+    if asked.get("include_usage") or _refuses(client):
         return False
     # A new dict: this one may be the application's own.
     options.json_data = {**body, "stream_options": {**asked, "include_usage": True}}
     return True
+
+
+def _refuses(client: Any) -> bool:
+    if host_of(client) in opted_out() or provider_of(client) in UNASKED:
+        return True
+    version = getattr(client, "_api_version", None)
+    return isinstance(version, str) and version < AZURE_SINCE
 
 
 def opted_out() -> list[str]:
@@ -76,137 +62,15 @@ def opted_out() -> list[str]:
     return [host.strip() for host in os.environ.get(USAGE_OPT_OUT, "").split(",")]
 
 
-def read_completion(body: Json) -> Reading:
-    """A chat completion, completion or embedding, or one chunk of it."""
-    usage = body.get("usage")
-    return Reading(
-        response_id=body.get("id"),
-        model=body.get("model"),
-        service_tier=body.get("service_tier"),
-        usage=mapping(usage),
-        error=_error(body),
-        # Compatible servers may count on in every chunk; what ends a stream has no choices.
-        last=bool(usage) and not body.get("choices"),
-    )
-
-
-def read_response(body: Json) -> Reading:
-    """An object of the Responses API."""
-    return read_completion(body)._replace(
-        last=body.get("status") in {"completed", "incomplete", "failed"}
-    )
-
-
-def read_response_event(event: Json) -> Reading:
-    """An event of a streamed response; the object is inside those that tell its state."""
-    if event.get("type") == "error":
-        # Its details stand in the event itself, or in an object of their own.
-        return Reading(error=_error({"error": event.get("error") or event}))
-    return read_response(mapping(event.get("response")))
-
-
-def _error(body: Json) -> str | None:
-    error = body.get("error")
-    if not error:
-        return None
-    details = mapping(error)
-    return str(details.get("code") or details.get("type") or "error")
-
-
-def completion_attributes(usage: Json) -> Attributes:
-    """`CompletionUsage`, and the usage of embeddings, which have input alone."""
-    prompt = mapping(usage.get("prompt_tokens_details"))
-    completion = mapping(usage.get("completion_tokens_details"))
-    return counts(
-        {
-            names.INPUT_TOKENS: usage.get("prompt_tokens"),
-            names.CACHE_READ_INPUT_TOKENS: prompt.get("cached_tokens"),
-            names.CACHE_WRITE_INPUT_TOKENS: prompt.get("cache_write_tokens"),
-            names.AUDIO_INPUT_TOKENS: prompt.get("audio_tokens"),
-            names.IMAGE_INPUT_TOKENS: prompt.get("image_tokens"),
-            names.OUTPUT_TOKENS: usage.get("completion_tokens"),
-            names.REASONING_OUTPUT_TOKENS: completion.get("reasoning_tokens"),
-            names.AUDIO_OUTPUT_TOKENS: completion.get("audio_tokens"),
-            names.IMAGE_OUTPUT_TOKENS: completion.get("image_tokens"),
-        }
-    )
-
-
-def response_attributes(usage: Json) -> Attributes:
-    """`ResponseUsage`."""
-    given = mapping(usage.get("input_tokens_details"))
-    made = mapping(usage.get("output_tokens_details"))
-    by_ttl = mapping(given.get("cache_write_tokens_details"))
-    return counts(
-        {
-            names.INPUT_TOKENS: usage.get("input_tokens"),
-            names.CACHE_READ_INPUT_TOKENS: given.get("cached_tokens"),
-            names.CACHE_WRITE_INPUT_TOKENS: given.get("cache_write_tokens"),
-            **{
-                names.cache_write(ttl.removeprefix("ttl_")): tokens
-                for ttl, tokens in by_ttl.items()
-            },
-            names.OUTPUT_TOKENS: usage.get("output_tokens"),
-            names.REASONING_OUTPUT_TOKENS: made.get("reasoning_tokens"),
-        }
-    )
-
-
-def said_in_completion(body: Json) -> Iterable[str]:
-    """What a chat completion, a completion, or a chunk of either says."""
-    for choice in items(body.get("choices")):
-        yield from texts_in(choice.get("delta") or choice.get("message") or choice)
-
-
-def said_in_response(event: Json) -> Iterable[str]:
-    """What an event of a streamed response, or a whole one, adds to it."""
-    delta = event.get("delta")
-    if isinstance(delta, str):
-        yield delta
-    for item in items(event.get("output")):
-        yield from texts_in(item)
-
-
-_TELLING: Final = (b'"prompt_tokens"', b'"error"', b"[DONE]")
-
-ENDPOINTS: Final = {
-    "POST /chat/completions": Endpoint(
-        names.CHAT,
-        read_completion,
-        read_completion,
-        completion_attributes,
-        _TELLING,
-        prompt_of,
-        said_in_completion,
-    ),
-    "POST /completions": Endpoint(
-        names.TEXT_COMPLETION,
-        read_completion,
-        read_completion,
-        completion_attributes,
-        _TELLING,
-        prompt_of,
-        said_in_completion,
-    ),
-    "POST /embeddings": Endpoint(
-        names.EMBEDDINGS, read_completion, read_completion, completion_attributes, _TELLING
-    ),
-    "POST /responses": Endpoint(
-        names.CHAT,
-        read_response,
-        read_response_event,
-        response_attributes,
-        (b"response.completed", b"response.incomplete", b"response.failed", b'"error"'),
-        prompt_of,
-        said_in_response,
-    ),
-}
-
-
 class OpenAIInstrumentor(ClientInstrumentor):
     """Meters the `openai` package."""
 
     package = "openai"
     patches = stainless_patches(
-        package, ENDPOINTS, provider_of=provider_of, ask_for_usage=ask_for_usage
+        package,
+        ENDPOINTS,
+        provider_of=provider_of,
+        region_of=region_of,
+        ask_for_usage=ask_for_usage,
     )
+    taps = TAPS

@@ -1,0 +1,116 @@
+"""Attempts of botocore and aiobotocore: each request that a client's endpoint sends for a call in
+progress.
+
+`Endpoint._send` is below botocore's retries, so it runs once per attempt, and above its HTTP
+sessions (urllib3, aiohttp, httpx), whichever is in use. It does nothing where no metered call is in
+progress.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import wrapt
+
+from spanmeter.instrumentation.attempt import Attempt
+from spanmeter.instrumentation.botocore_bodies import watch
+from spanmeter.instrumentation.call import Call, current_call
+from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.transport import begin_attempt
+from spanmeter.instrumentation.watching import watcher_for
+
+
+def patch_botocore(client_module: Any) -> None:
+    """Makes botocore report attempts."""
+    wrapt.wrap_function_wrapper("botocore.endpoint", "Endpoint._send", _send)
+
+
+def patch_aiobotocore(client_module: Any) -> None:
+    """Makes aiobotocore report attempts. Its endpoint overrides botocore's `_send`."""
+    wrapt.wrap_function_wrapper("aiobotocore.endpoint", "AioEndpoint._send", _send_async)
+
+
+def _send(
+    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    call = current_call()
+    if call is None or call.http_client is not instance:
+        return wrapped(*args, **kwargs)
+    begun = begin_attempt(call)
+    if begun is None:
+        return wrapped(*args, **kwargs)
+    attempt, entry = begun
+    try:
+        response = wrapped(*args, **kwargs)
+    except BaseException as exc:
+        attempt.failed(exc)
+        raise
+    finally:
+        entry.leave()
+    # What is not streamed has been read by the session, and is kept in the response.
+    body = None if _is_streamed(response, args, kwargs) else response.content
+    _answered(response, body, attempt, call)
+    return response
+
+
+async def _send_async(
+    wrapped: Callable[..., Awaitable[Any]],
+    instance: object,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    call = current_call()
+    if call is None or call.http_client is not instance:
+        return await wrapped(*args, **kwargs)
+    begun = begin_attempt(call)
+    if begun is None:
+        return await wrapped(*args, **kwargs)
+    attempt, entry = begun
+    try:
+        response = await wrapped(*args, **kwargs)
+    except BaseException as exc:
+        attempt.failed(exc)
+        raise
+    finally:
+        entry.leave()
+    body = None if _is_streamed(response, args, kwargs) else await response.content
+    _answered(response, body, attempt, call)
+    return response
+
+
+def _is_streamed(response: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    request = args[0] if args else kwargs["request"]
+    return bool(request.stream_output) or response.status_code >= 300
+
+
+@guarded
+def _answered(response: Any, body: bytes | None, attempt: Attempt, call: Call) -> None:
+    """Reads usage from a response: now, or as its body is read."""
+    try:
+        _observe(response, body, attempt, call)
+    except BaseException:
+        attempt.end()
+        raise
+
+
+def _observe(response: Any, body: bytes | None, attempt: Attempt, call: Call) -> None:
+    headers = response.headers
+    # botocore takes redirects for errors too: it follows none by itself.
+    if response.status_code >= 300:
+        status = response.status_code
+        attempt.end(error_type=_error_name(headers) or str(status), status_code=status)
+        return
+    attempt.accepted()
+    if call.endpoint.read_headers is not None:
+        attempt.took(call.endpoint.read_headers(headers))
+    watcher = watcher_for(headers.get("content-type", ""), attempt, call)
+    if body is None:
+        watch(response.raw, attempt, watcher, headers.get("content-length"))
+    else:
+        watcher.passed(body)
+        watcher.finished()
+        attempt.end()
+
+
+def _error_name(headers: Any) -> str:
+    """`ThrottlingException`, of which some services send `ThrottlingException:http://…`."""
+    return str(headers.get("x-amzn-errortype", "")).partition(":")[0]

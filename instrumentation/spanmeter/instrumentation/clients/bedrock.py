@@ -1,0 +1,136 @@
+"""Amazon Bedrock through botocore (boto3) and aiobotocore (aioboto3): Converse, InvokeModel, and
+their streams.
+
+InvokeModelWithBidirectionalStream is not among them: botocore leaves it out of its clients, since
+it needs HTTP/2. CountTokens costs nothing.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from spanmeter.instrumentation.botocore_transport import patch_aiobotocore, patch_botocore
+from spanmeter.instrumentation.clients.bedrock_usage import (
+    CONVERSE,
+    INVOKE,
+    model_name,
+    openai_stream_attributes,
+    read_invoked_and_model,
+)
+from spanmeter.instrumentation.endpoint import Endpoint, Json, mapping
+from spanmeter.instrumentation.instrumentor import (
+    Arguments,
+    ClientInstrumentor,
+    Keywords,
+    Patch,
+    Request,
+)
+from spanmeter.instrumentation.texts import prompt_of
+from spanmeter.metering import attributes as names
+
+SERVICE: Final = "bedrock-runtime"
+
+GEOGRAPHIES: Final = frozenset(
+    {"us", "us-gov", "eu", "apac", "jp", "au", "ca", "sa", "uk", "global"}
+)
+"""What the ids of cross-region inference profiles begin with. Which region of them has served is
+not said, and does not matter to the price. Source: the user guide, "Supported Regions and models
+for inference profiles"."""
+
+OPERATIONS_BY_MODEL: Final = (
+    ("embed", names.EMBEDDINGS),
+    ("rerank", names.RERANK),
+    ("nova-canvas", names.IMAGE_GENERATION),
+    ("titan-image", names.IMAGE_GENERATION),
+    ("stability.", names.IMAGE_GENERATION),
+)
+"""Parts of model ids that tell what InvokeModel is asked for, where it is not chat."""
+
+
+def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
+    """What a call of an AWS client asks of a model; of all other services, nothing."""
+    meta = client.meta
+    if meta.service_model.service_name != SERVICE:
+        return None
+    operation, body = _asked(*args, **kwargs)
+    model_id = body.get("modelId")
+    endpoint = _ENDPOINTS.get(operation)
+    if endpoint is None or not isinstance(model_id, str):
+        return None
+    url = urlsplit(str(meta.endpoint_url))
+    return Request(
+        endpoint=_endpoint_of(endpoint, operation, model_id),
+        provider="aws.bedrock",
+        model=model_name(model_id),
+        http_client=client._endpoint,  # noqa: SLF001 - where botocore itself keeps it
+        server_address=url.hostname or "",
+        server_port=url.port or (443 if url.scheme == "https" else 80),
+        body=body,
+        streamed=operation.endswith("Stream"),
+        region=region_of(model_id, meta.region_name),
+    )
+
+
+def _asked(operation_name: str, api_params: Json) -> tuple[str, Json]:
+    """The arguments of `_make_api_call`."""
+    return operation_name, api_params
+
+
+def _endpoint_of(endpoint: Endpoint, operation: str, model_id: str) -> Endpoint:
+    if operation == "ConverseStream" and "openai." in model_id:
+        return endpoint._replace(attributes=openai_stream_attributes)
+    if not operation.startswith("Invoke"):
+        return endpoint
+    kind = next((kind for part, kind in OPERATIONS_BY_MODEL if part in model_id), names.CHAT)
+    endpoint = endpoint._replace(operation=kind)
+    name = model_name(model_id)
+    # Only an id of its own tells at which price a model is served: its name does not.
+    if name is not None and name.startswith("arn:"):
+        read = read_invoked_and_model
+        endpoint = endpoint._replace(read=read, read_event=read)
+    return endpoint
+
+
+def region_of(model_id: str, client_region: str | None) -> str | None:
+    """Where a model is served: in the geography of its inference profile, else in the region of
+    its ARN, else in the client's."""
+    geography = (model_name(model_id) or "").partition(".")[0]
+    if geography in GEOGRAPHIES:
+        return geography
+    of_arn = model_id.split(":")[3] if model_id.startswith("arn:") else ""
+    return of_arn or client_region
+
+
+def prompt_of_invoked(asked: Json) -> Iterable[str]:
+    """The texts of what InvokeModel is given: JSON, mostly. A file is left to the client to read."""
+    body = asked.get("body")
+    if isinstance(body, (str, bytes, bytearray)):
+        try:
+            yield from prompt_of(mapping(json.loads(body)))
+        except ValueError:
+            return
+
+
+_ENDPOINTS: Final = {
+    "Converse": CONVERSE._replace(prompt=prompt_of),
+    "ConverseStream": CONVERSE._replace(prompt=prompt_of),
+    "InvokeModel": INVOKE._replace(prompt=prompt_of_invoked),
+    "InvokeModelWithResponseStream": INVOKE._replace(prompt=prompt_of_invoked),
+}
+
+
+class BedrockInstrumentor(ClientInstrumentor):
+    """Meters the Bedrock clients of `botocore` and `aiobotocore`."""
+
+    package = "botocore"
+    patches = (
+        Patch("botocore.client", "BaseClient._make_api_call", describe, also=patch_botocore),
+        Patch(
+            "aiobotocore.client",
+            "AioBaseClient._make_api_call",
+            describe,
+            is_async=True,
+            also=patch_aiobotocore,
+        ),
+    )
