@@ -49,12 +49,17 @@ class Provider:
     """What the endpoints share: the script, the caches, the record, and the end of it all."""
 
     def __init__(self, otherwise: Reply, deployments: Mapping[str, str]) -> None:
-        self.script = Script(otherwise)
+        self.stopping = asyncio.Event()
+        self._otherwise = otherwise
+        self._deployments = deployments
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew. Answers still on their way are booked in the record that they began in."""
+        self.script = Script(self._otherwise)
         self.cache = PromptCache()
         self.record = Record()
         self.kept: dict[str, JSON] = {}
-        self.stopping = asyncio.Event()
-        self._deployments = deployments
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -86,8 +91,9 @@ class _Answering:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         provider, request = self._provider, Request(scope, receive)
+        record = provider.record
         body = await request.body()
-        provider.record.add_request(_received(scope, body))
+        record.add_request(_received(scope, body))
         client_left = asyncio.create_task(_disconnect(receive))
         stopping = asyncio.create_task(provider.stopping.wait())
         try:
@@ -95,7 +101,7 @@ class _Answering:
                 self._endpoint,
                 provider.script.next(),
                 Connection(send, scope["transport"], client_left, stopping),
-                provider.record,
+                record,
                 accepts_gzip="gzip" in request.headers.get("accept-encoding", ""),
             )
             content_type = request.headers.get("content-type", "")

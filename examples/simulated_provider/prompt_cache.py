@@ -70,11 +70,6 @@ class PromptCache:
                 position = end
         return CacheUse(read, written["5m"], written["1h"])
 
-    def clear(self) -> None:
-        """Forget all prompts."""
-        with self._lock:
-            self._known.clear()
-
 
 def _breakpoints(model: str, blocks: Iterable[Block]) -> Iterable[tuple[bytes, int, TimeToLive]]:
     """Of each kept prefix that is long enough: its key, its tokens, its time to live."""

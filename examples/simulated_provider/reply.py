@@ -88,8 +88,3 @@ class Script:
         """The reply for the request at hand; with nothing scripted, the one given at the start."""
         with self._lock:
             return self._replies.popleft() if self._replies else self._otherwise
-
-    def clear(self) -> None:
-        """Forget all replies that were not yet given."""
-        with self._lock:
-            self._replies.clear()

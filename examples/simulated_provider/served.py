@@ -98,12 +98,6 @@ class Record:
                 raise TimeoutError(f"{len(self._served)} of {count} attempts after {timeout} s")
             return list(self._served)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._changed:
-            self._requests.clear()
-            self._served.clear()
-
 
 def summary(served: Iterable[Served]) -> dict[str, Any]:
     """The bill as JSON: overall and for each response model, cost as a decimal string.

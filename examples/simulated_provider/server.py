@@ -71,9 +71,7 @@ class SimulatedProvider:
 
     def reset(self) -> None:
         """Forget the script, the record and the cached prompts."""
-        self._provider.script.clear()
-        self._provider.record.clear()
-        self._provider.cache.clear()
+        self._provider.reset()
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, in the main thread."""

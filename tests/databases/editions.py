@@ -11,6 +11,8 @@ import psycopg
 
 from databases import provision, shared
 from databases.cluster import TIMESCALEDB_SETTINGS, Cluster
+from databases.debian import CannotProvide
+from databases.programs import ProgramFailed
 
 Edition = Literal["timescale", "plain", "community"]
 
@@ -63,23 +65,23 @@ def server(edition: Edition) -> Generator[str]:
 
 
 def describe(edition: Edition) -> str:
-    """Name the versions behind *edition*, without starting or bringing anything."""
-    if dsn := named(edition):
-        return _describe_running(dsn)
-    if edition != "plain" and provision.present_timescale() is None:
-        return "comes to this machine with the first test that needs it"
-    return cluster(edition).programs.version(provision.servers())
+    """Name the versions behind *edition*, or why it cannot be used; start and bring nothing."""
+    try:
+        if dsn := named(edition):
+            return _describe_running(dsn)
+        if edition != "plain" and provision.present_timescale() is None:
+            return "comes to this machine with the first test that needs it"
+        return cluster(edition).programs.version(provision.servers())
+    except (CannotProvide, ProgramFailed, psycopg.OperationalError) as error:
+        return f"cannot be used: {error}"
 
 
 def _describe_running(dsn: str) -> str:
-    try:
-        with psycopg.connect(dsn, connect_timeout=5) as connection:
-            row = connection.execute(
-                "SELECT current_setting('server_version'), default_version"
-                " FROM (VALUES ('timescaledb')) AS wanted (name)"
-                " LEFT JOIN pg_available_extensions USING (name)"
-            ).fetchone()
-    except psycopg.OperationalError as error:
-        return f"unreachable: {error}"
+    with psycopg.connect(dsn, connect_timeout=5) as connection:
+        row = connection.execute(
+            "SELECT current_setting('server_version'), default_version"
+            " FROM (VALUES ('timescaledb')) AS wanted (name)"
+            " LEFT JOIN pg_available_extensions USING (name)"
+        ).fetchone()
     assert row is not None
     return f"PostgreSQL {row[0]} with TimescaleDB {row[1]}"

@@ -10,14 +10,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.storage.errors import DatabaseUnavailable
-from spanmeter.storage.ledger import REFUSED, Metered, Written
+from spanmeter.storage.ledger import REFUSED, LedgerWriter, Metered, Written
 from spanmeter.storage.rejected import RejectedSpan
 
 logger = logging.getLogger(__name__)
@@ -32,14 +32,6 @@ class QueueFull(Exception):
 
 class NotCommitted(Exception):
     """The collector stopped before this request could be committed."""
-
-
-class Ledger(Protocol):
-    """What a writer thread needs of `storage.ledger.LedgerWriter`."""
-
-    def write(self, batch: Sequence[Metered], rejected: Sequence[RejectedSpan]) -> Written: ...
-
-    def close(self) -> None: ...
 
 
 class Rejection(NamedTuple):
@@ -75,7 +67,7 @@ class Committer:
 
     def __init__(
         self,
-        open_ledger: Callable[[], Ledger],
+        open_ledger: Callable[[], LedgerWriter],
         counters: Counters,
         *,
         writers: int,
@@ -180,7 +172,7 @@ class Committer:
             room -= group[-1].rows
         return group
 
-    def _commit(self, ledger: Ledger, group: list[Submission]) -> None:
+    def _commit(self, ledger: LedgerWriter, group: list[Submission]) -> None:
         batch = [metered for submission in group for metered in submission.batch]
         rejected = [span for submission in group for span in submission.rejected]
         try:
@@ -194,7 +186,7 @@ class Committer:
         else:
             self._settle(group, written)
 
-    def _part(self, ledger: Ledger, group: list[Submission], error: Exception) -> None:
+    def _part(self, ledger: LedgerWriter, group: list[Submission], error: Exception) -> None:
         if len(group) == 1:
             self._release(group)
             group[0].committed.set_exception(error)

@@ -9,7 +9,7 @@ retries at all, so it is the answer to all that is not the sender's fault, surpr
 
 import logging
 from collections import Counter
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from spanmeter.collector_receiver.committer import NotCommitted, QueueFull, Rejection
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.decode import Undecodable
-from spanmeter.collector_receiver.ingest import Accepted
+from spanmeter.collector_receiver.ingest import Ingest
 from spanmeter.collector_receiver.retry import retry_trailers
 
 logger = logging.getLogger(__name__)
@@ -33,19 +33,13 @@ MAX_MESSAGE: Final = 1000
 FULL_SUCCESS: Final = ExportTraceServiceResponse().SerializeToString()
 
 
-class Receive(Protocol):
-    """Takes the bytes of an export request; see `ingest.Ingest`."""
-
-    def __call__(self, body: bytes) -> Accepted: ...
-
-
 class TraceService:
     """Answers `Export`, after the commit. A request waits for it at most `hold` seconds."""
 
     def __init__(
-        self, receive: Receive, counters: Counters, *, hold: float, deadline_margin: float
+        self, ingest: Ingest, counters: Counters, *, hold: float, deadline_margin: float
     ) -> None:
-        self._receive = receive
+        self._ingest = ingest
         self._counters = counters
         self._hold = hold
         self._deadline_margin = deadline_margin
@@ -58,7 +52,7 @@ class TraceService:
     def export(self, body: bytes, context: grpc.ServicerContext) -> bytes:
         """Store what a serialized `ExportTraceServiceRequest` holds; the response, serialized."""
         try:
-            accepted = self._receive(body)
+            accepted = self._ingest(body)
             rejected = accepted.committed.result(self._patience(context))
         except Undecodable as error:
             self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))

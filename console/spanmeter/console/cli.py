@@ -1,5 +1,6 @@
 """The `spanmeter` command. Each subcommand is one file, imported when it is asked for."""
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -43,3 +44,7 @@ def main(config: Path | None) -> None:
 
     Settings come from flags, then SPANMETER_* variables, then a TOML file.
     """
+    # `config` is read by `flags.accepts`, once a command has been told its own flags.
+    # grpc's C core writes to standard error by itself what we say in a sentence, a taken port
+    # for one; it reads this when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -15,9 +15,6 @@ from typing import Final
 
 Value = str | bool | int | Decimal | date | datetime | None
 
-TOTAL: Final = "total"
-"""What a row of totals holds in its first column, for want of a dimension."""
-
 # A single call costs fractions of a cent: six decimals show one token of the cheapest models.
 MONEY_STEP: Final = Decimal("0.000001")
 
@@ -33,7 +30,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Rows under columns, and rows of totals; `about` says what was asked, `notes` what to know."""
+    """Rows under columns; `about` says what was asked, `notes` what to know.
+
+    A row of `totals` has values for the last columns only: those that add up.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Value]]
@@ -48,7 +48,7 @@ def as_table(listing: Listing) -> str:
     Counts are grouped by thousands; money has six decimals.
     """
     body = [_cells(row, listing.columns) for row in listing.rows]
-    totals = [_cells(row, listing.columns) for row in listing.totals]
+    totals = [_total_cells(row, listing.columns) for row in listing.totals]
     heading = [column.heading for column in listing.columns]
     lines = [heading, *body, *totals]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
@@ -71,7 +71,7 @@ def as_json(listing: Listing) -> str:
     names = [column.name for column in listing.columns]
 
     def as_object(row: Sequence[Value]) -> dict[str, object]:
-        return {name: _exact(value) for name, value in zip(names, row, strict=True)}
+        return {name: _exact(value) for name, value in zip(names[-len(row) :], row, strict=True)}
 
     document: dict[str, object] = {name: _exact(value) for name, value in listing.about.items()}
     document["rows"] = [as_object(row) for row in listing.rows]
@@ -144,6 +144,11 @@ def _about(listing: Listing) -> Sequence[str]:
 
 def _cells(row: Sequence[Value], columns: Sequence[Column]) -> list[str]:
     return [shown(value, column) for value, column in zip(row, columns, strict=True)]
+
+
+def _total_cells(row: Sequence[Value], columns: Sequence[Column]) -> list[str]:
+    unsummed = len(columns) - len(row)
+    return ["total", *[""] * (unsummed - 1), *_cells(row, columns[unsummed:])]
 
 
 def _is_quantity(listing: Listing, index: int) -> bool:

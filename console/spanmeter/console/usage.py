@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from spanmeter.console.listing import TOTAL, Column, Listing, Value
+from spanmeter.console.listing import Column, Listing, Value
 from spanmeter.storage.connection import Connection
 from spanmeter.storage.reports import ReportRow, usage_report
 
@@ -55,8 +55,8 @@ def usage_listing(
     about: dict[str, Value] = {"since": since, "until": until, "tenant_id": tenant}
     return Listing(
         columns=[*map(_dimension, by), *_SUMS],
-        rows=[_line(row, list(row.dimensions.values())) for row in rows],
-        totals=[_line(total, [TOTAL, *[None] * (len(by) - 1)]) for total in totals],
+        rows=[[*row.dimensions.values(), *_sums(row)] for row in rows],
+        totals=[_sums(total) for total in totals],
         about={name: value for name, value in about.items() if value is not None},
         notes=_notes(rows),
     )
@@ -67,9 +67,9 @@ def _dimension(name: str) -> Column:
     return Column(name, _HEADINGS.get(name, name.removeprefix("dimension:")), missing)
 
 
-def _line(row: ReportRow, dimensions: Sequence[Value]) -> Sequence[Value]:
+def _sums(row: ReportRow) -> Sequence[Value]:
     _, *sums = row
-    return [*dimensions, *sums]
+    return sums
 
 
 def _notes(rows: Sequence[ReportRow]) -> list[str]:

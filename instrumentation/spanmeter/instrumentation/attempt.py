@@ -86,6 +86,7 @@ class Attempt:
         """Whether the provider has said all that it will say."""
         return self._reading.last
 
+    @guarded
     def first_chunk(self) -> None:
         """The first bytes of a stream have come."""
         self.span.set_attribute(names.TIME_TO_FIRST_CHUNK, time.perf_counter() - self._started)
@@ -97,9 +98,10 @@ class Attempt:
 
     @guarded
     def closed(self) -> None:
-        """Ends the attempt of a stream that nobody reads on: finished if its last event had come,
-        else cancelled."""
-        self.end(error_type=None if self._reading.last else names.CANCELLED)
+        """Ends the attempt of a stream that nobody reads on: finished if its last event had come, or
+        failed if that told of an error, else cancelled."""
+        told = self._reading.last or self._reading.error is not None
+        self.end(error_type=None if told else names.CANCELLED)
 
     @guarded
     def end(self, *, error_type: str | None = None, status_code: int | None = None) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spanmeter.instrumentation.attempt import Attempt
 from spanmeter.instrumentation.collected import aside
-from spanmeter.instrumentation.observing import EventWatcher, Observation, Watcher
+from spanmeter.instrumentation.observing import Observation
+from spanmeter.instrumentation.watching import EventWatcher, Watcher
 
 INCOMPLETE: Final = "botocore.exceptions.IncompleteReadError"
 """What botocore raises where a body is shorter than its length."""

@@ -15,8 +15,8 @@ from spanmeter.instrumentation.attempt import Attempt
 from spanmeter.instrumentation.botocore_bodies import watch
 from spanmeter.instrumentation.call import Call, current_call
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.observing import watcher_for
 from spanmeter.instrumentation.transport import begin_attempt
+from spanmeter.instrumentation.watching import watcher_for
 
 
 def patch_botocore(client_module: Any) -> None:

@@ -3,7 +3,14 @@
 from typing import Final, cast
 
 from opentelemetry.context import Context, create_key, get_value, set_value
-from opentelemetry.trace import SpanKind, Tracer
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanKind,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+)
 
 from spanmeter.instrumentation.attempt import Attempt, first_seen
 from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading
@@ -20,7 +27,7 @@ class Call:
 
     `context` is the application's own, in which the call was made. `http_client` is the object that
     sends the library's requests: requests of any other, made in the meantime, are none of this
-    call's.
+    call's. `hides_usage` is whether the usage event of its stream was asked for by us.
     """
 
     __slots__ = (
@@ -49,7 +56,6 @@ class Call:
         http_client: object,
         further: dict[str, str | int | bool],
         body: Json,
-        hides_usage: bool = False,
     ) -> None:
         self._tracer = tracer
         self._current: Attempt | None = None
@@ -59,7 +65,7 @@ class Call:
         self.provider = provider
         self.context = context
         self.http_client = http_client
-        self.hides_usage = hides_usage
+        self.hides_usage = False
         self.attempts = 0
         self._attributes: dict[str, str | int | bool] = {
             names.OPERATION_NAME: endpoint.operation,
@@ -81,19 +87,24 @@ class Call:
         if self._current is not None:
             self._current.end(error_type=names.CANCELLED)
         self.attempts += 1
-        name = (
-            self.endpoint.operation
-            if self.model is None
-            else f"{self.endpoint.operation} {self.model}"
-        )
-        span = self._tracer.start_span(
-            name,
+        span = self._span() or self._no_span()
+        self._current = Attempt(span, self.endpoint, self.provider, self.model, self.body)
+        return self._current
+
+    @guarded
+    def _span(self) -> Span:
+        name = self.endpoint.operation
+        return self._tracer.start_span(
+            name if self.model is None else f"{name} {self.model}",
             context=self.context,
             kind=SpanKind.CLIENT,
             attributes={**self._attributes, names.USAGE_ATTEMPT: self.attempts},
         )
-        self._current = Attempt(span, self.endpoint, self.provider, self.model, self.body)
-        return self._current
+
+    def _no_span(self) -> Span:
+        """Stands in where no span could be made: the response must be watched all the same, for
+        what is to be hidden in it."""
+        return NonRecordingSpan(get_current_span(self.context).get_span_context())
 
     def result(self, reading: Reading) -> None:
         """Records one call of many that were made together, whose results have come in one file."""
@@ -127,3 +138,10 @@ class Call:
 def current_call() -> Call | None:
     """The call in whose course this code runs, if any."""
     return cast("Call | None", get_value(_CALL))
+
+
+@guarded
+def sending_context(attempt: Attempt) -> Context:
+    """The context to send an attempt's request in: the HTTP client's own span is a child of the
+    attempt's, and requests that are made on the way (authentication, hooks) are no attempts."""
+    return set_value(_CALL, None, set_span_in_context(attempt.span))

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from spanmeter.instrumentation.guard import guarded
+
 _OURS: Final = str(Path(__file__).parent) + os.sep
 _NOT_APPLICATIONS: Final = tuple(
     {
@@ -18,6 +20,7 @@ _NOT_APPLICATIONS: Final = tuple(
 _MAX_FRAMES: Final = 64
 
 
+@guarded
 def callsite(package: str) -> str:
     """`file:line` of the nearest frame that is neither ours, nor the standard library's, nor an
     installed package's.

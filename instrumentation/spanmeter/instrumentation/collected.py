@@ -5,6 +5,7 @@ doing: perhaps holding a lock of the very span processor that the stream's span 
 handed to. So what the collector starts is put aside, and done by a thread that holds nothing.
 """
 
+import atexit
 import gc
 import os
 import threading
@@ -41,6 +42,13 @@ class Aside:
         else:
             job()
 
+    def settle(self, timeout: float = 5.0) -> None:
+        """Waits until all that was put aside so far has been done, or for `timeout` seconds."""
+        if self._thread is not None and self._thread.is_alive():
+            settled = threading.Event()
+            self._jobs.put(settled.set)
+            settled.wait(timeout)
+
     def _work(self) -> None:
         jobs = self._jobs
         while True:
@@ -53,3 +61,5 @@ def _note_collection(phase: str, info: dict[str, Any]) -> None:
 
 gc.callbacks.append(_note_collection)
 aside: Final = Aside()
+# What is collected last, at exit, is still recorded.
+atexit.register(aside.settle)

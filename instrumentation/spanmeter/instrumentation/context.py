@@ -198,12 +198,24 @@ def _sendable(values: Mapping[str, object]) -> Identity:
     for name, value in values.items():
         if value is None:
             continue
-        if isinstance(value, str) and 0 < len(value) <= MAX_VALUE_LENGTH and "\0" not in value:
-            identity[name] = value
+        text = _sendable_text(value)
+        if text and _sendable_text(name.removeprefix(names.USAGE_DIMENSION_PREFIX)):
+            identity[name] = text
         else:
             # A cut value would be another tenant's, so nothing is cut. The value itself may be
             # private.
             _logger.warning(
-                "%s must be text of 1 to %d characters; it is left out", name, MAX_VALUE_LENGTH
+                "%r must be named by, and be, text of 1 to %d characters; it is left out",
+                name,
+                MAX_VALUE_LENGTH,
             )
     return identity
+
+
+def _sendable_text(value: object) -> str:
+    """The value if it is the same after any number of hops, else nothing."""
+    # Propagators strip what they receive.
+    text = value.strip() if isinstance(value, str) else ""
+    # A lone surrogate cannot be encoded: propagators would raise, in the application's requests.
+    encodable = text.encode(errors="ignore").decode() == text
+    return text if len(text) <= MAX_VALUE_LENGTH and "\0" not in text and encodable else ""

@@ -3,6 +3,7 @@ comes back."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 Json = Mapping[str, Any]
 Attributes = dict[str, str | int | float]
@@ -75,31 +76,30 @@ class Endpoint(NamedTuple):
     asked: Callable[[Json], Attributes] = nothing_asked
 
 
-def endpoint_for(endpoints: Mapping[str, Endpoint], method: str, path: str) -> Endpoint | None:
-    """The endpoint of a request; `endpoints` are keyed `POST /chat/completions`, with `*` for any
-    one path segment.
-
-    Query and trailing slash do not count.
+def endpoint_for(endpoints: Mapping[str, Endpoint], method: str, url: str) -> Endpoint | None:
+    """The endpoint of a request to a URL, which may be relative, with or without a slash, or
+    absolute. `endpoints` are keyed `POST /chat/completions`: the method and the end of the path,
+    longer ones first, with `*` for any one path segment.
     """
-    segments = path.partition("?")[0].rstrip("/").split("/")
-    found = endpoints.get(f"{method.upper()} {'/'.join(segments)}")
-    return found or next(
+    segments = ["", *filter(None, urlsplit(url).path.split("/"))]
+    return next(
         (
             endpoint
             for key, endpoint in endpoints.items()
-            if "*" in key and _matches(key, method.upper(), segments)
+            if _matches(key, method.upper(), segments)
         ),
         None,
     )
 
 
 def _matches(key: str, method: str, segments: list[str]) -> bool:
-    wanted_method, _, wanted_path = key.partition(" ")
-    wanted = wanted_path.split("/")
+    wanted_method, _, path = key.partition(" ")
+    wanted = path.split("/")[1:]
+    end = segments[-len(wanted) :]
     return (
         method == wanted_method
-        and len(wanted) == len(segments)
-        and all(want in ("*", segment) for want, segment in zip(wanted, segments, strict=True))
+        and len(segments) > len(wanted)
+        and all(want in ("*", segment) for want, segment in zip(wanted, end, strict=True))
     )
 
 

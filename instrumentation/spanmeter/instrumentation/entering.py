@@ -5,7 +5,8 @@ context variable's token cannot be used and the context entered is not the curre
 back is kept in the entered context itself, and is taken only by whoever still finds it there.
 """
 
-from typing import Final, cast
+from types import TracebackType
+from typing import Final, Self, cast
 
 from opentelemetry.context import Context, attach, create_key, get_current, get_value, set_value
 
@@ -13,7 +14,7 @@ _ENTRY: Final = create_key("spanmeter-entry")
 
 
 class Entry:
-    """One entering of a context, by an owner."""
+    """One entering of a context, by an owner; `with` leaves it again."""
 
     __slots__ = ("outer", "owner")
 
@@ -21,6 +22,17 @@ class Entry:
         self.owner = owner
         self.outer = get_current()
         attach(set_value(_ENTRY, self, context))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.leave()
 
     def leave(self) -> None:
         """Makes current again what was current before; does nothing where this entry is not in

@@ -10,6 +10,7 @@ platform.claude.com/docs/en/about-claude/glossary#tokens).
 """
 
 import functools
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
@@ -70,5 +71,9 @@ def _encoding(name: str) -> Tokenizer | None:
         )
     except ImportError:
         return None
-    encode = get_encoding(name).encode_ordinary
+    with warnings.catch_warnings():
+        # It reads its data at its first use, by a function that Python 3.11 calls deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        encode = get_encoding(name).encode_ordinary
+        encode("")
     return lambda text: len(encode(text))

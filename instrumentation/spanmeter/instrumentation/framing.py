@@ -8,7 +8,8 @@ import struct
 from collections.abc import Generator
 from typing import Final, Protocol
 
-_BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+# A line end that is no half of CRLF, and another.
+_BLANK_LINE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 
 
 class Framing(Protocol):
@@ -45,10 +46,7 @@ class ServerSentEvents:
         if data.endswith(b"\n\n"):
             self.rest = b""
             return data
-        end = max(
-            data.rfind(blank) + len(blank) if blank in data else 0
-            for blank in (b"\n\n", b"\r\n\r\n", b"\r\r")
-        )
+        end = max((blank.end() for blank in _BLANK_LINE.finditer(data)), default=0)
         self.rest = data[end:]
         return data[:end]
 

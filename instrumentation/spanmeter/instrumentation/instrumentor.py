@@ -31,9 +31,10 @@ Keywords = dict[str, Any]
 class Request(NamedTuple):
     """What a client library is about to ask of a provider.
 
-    `http_client` is the httpx (or httpx2) client that sends it. `hides_usage` is whether the usage
-    event of the stream was asked for by us, and is to be kept from the application. `body` is the
-    request's, as far as it is JSON. `region` is where it is served, if the address says.
+    `http_client` is the httpx (or httpx2) client that sends it. `body` is the request's, as far as
+    it is JSON. `region` is where it is served, if the address says. `ask_for_usage` may change the
+    request so that the provider reports usage in its stream; it says whether it has, so that the
+    event that it caused is kept from the application.
     """
 
     endpoint: Endpoint
@@ -44,8 +45,8 @@ class Request(NamedTuple):
     server_port: int
     body: Json
     streamed: bool = False
-    hides_usage: bool = False
     region: str | None = None
+    ask_for_usage: Callable[[], bool] = lambda: False
 
 
 Begin = Callable[[Request], Call | None]
@@ -125,7 +126,12 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         """Begins the call, and enters the context to call the provider in."""
         request = patch.describe(instance, args, kwargs) if self._tracer is not None else None
         call = self.begin(request) if request is not None else None
-        return None if call is None else (call, Entry(call.provider_context()))
+        if request is None or call is None:
+            return None
+        entry = Entry(call.provider_context())
+        # Last, where nothing can fail any more: what is asked for must be hidden afterwards.
+        call.hides_usage = bool(_asked_for_usage(request))
+        return call, entry
 
     def begin(self, request: Request) -> Call | None:
         """Begins a call in the context in force; `None` while nothing is metered."""
@@ -141,7 +147,7 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         if request.region is not None:
             further[names.USAGE_REGION] = request.region
         if names.TENANT_ID not in identity:
-            further[names.USAGE_CALLSITE] = callsite(self.package)
+            further[names.USAGE_CALLSITE] = callsite(self.package) or "unknown"
         return Call(
             tracer=self._tracer,
             endpoint=request.endpoint,
@@ -152,8 +158,12 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             http_client=request.http_client,
             further=further,
             body=request.body,
-            hides_usage=request.hides_usage,
         )
+
+
+@guarded
+def _asked_for_usage(request: Request) -> bool:
+    return request.ask_for_usage()
 
 
 _Enter = Callable[[Any, Arguments, Keywords], tuple[Call, Entry] | None]

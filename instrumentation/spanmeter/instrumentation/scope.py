@@ -72,14 +72,14 @@ class UsageScope:
 
     def _around_function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with self:
+            with self._enter():
                 return function(*args, **kwargs)
 
         return wrapper
 
     def _around_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with self:
+            with self._enter():
                 return await function(*args, **kwargs)
 
         return wrapper
@@ -94,7 +94,7 @@ class UsageScope:
             step, value = generator.send, None
             while True:
                 try:
-                    with self:
+                    with self._enter():
                         item = step(value)
                 except StopIteration as stop:
                     return stop.value
@@ -102,7 +102,7 @@ class UsageScope:
                     value = yield item
                     step = generator.send
                 except GeneratorExit:
-                    with self:
+                    with self._enter():
                         generator.close()
                     raise
                 except BaseException as exc:  # noqa: BLE001 - handed on to the generator
@@ -116,7 +116,7 @@ class UsageScope:
             step, value = generator.asend, None
             while True:
                 try:
-                    with self:
+                    with self._enter():
                         item = await step(value)
                 except StopAsyncIteration:
                     return
@@ -124,7 +124,7 @@ class UsageScope:
                     value = yield item
                     step = generator.asend
                 except GeneratorExit:
-                    with self:
+                    with self._enter():
                         await generator.aclose()
                     raise
                 except BaseException as exc:  # noqa: BLE001 - handed on to the generator

@@ -7,8 +7,8 @@ all majors.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from spanmeter.instrumentation.endpoint import Endpoint, endpoint_for, mapping
 from spanmeter.instrumentation.instrumentor import Arguments, Keywords, Patch, Request
@@ -33,7 +33,7 @@ def stainless_patches(
 
     def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         options = kwargs["options"] if "options" in kwargs else args[1]
-        endpoint = endpoint_for(endpoints, str(options.method), urlsplit(str(options.url)).path)
+        endpoint = endpoint_for(endpoints, str(options.method), str(options.url))
         if endpoint is None:
             return None
         body = mapping(options.json_data)
@@ -48,8 +48,8 @@ def stainless_patches(
             server_port=url.port or (443 if url.scheme == "https" else 80),
             body=body,
             streamed=bool(body.get("stream")),
-            hides_usage=ask_for_usage(client, options),
             region=region_of(client),
+            ask_for_usage=partial(ask_for_usage, client, options),
         )
 
     module = f"{package}._base_client"

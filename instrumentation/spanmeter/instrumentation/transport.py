@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import wrapt
-from opentelemetry.trace import set_span_in_context
+from opentelemetry.context import get_current
 
 from spanmeter.instrumentation.attempt import Attempt
-from spanmeter.instrumentation.call import Call, current_call
+from spanmeter.instrumentation.call import Call, current_call, sending_context
 from spanmeter.instrumentation.entering import Entry
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.observing import observe
@@ -83,6 +83,6 @@ async def _send_async(
 
 @guarded
 def begin_attempt(call: Call) -> tuple[Attempt, Entry]:
-    """Begins an attempt, with its span current, so that the HTTP client's own span is its child."""
+    """Begins an attempt, and enters the context to send its request in."""
     attempt = call.attempt()
-    return attempt, Entry(set_span_in_context(attempt.span))
+    return attempt, Entry(sending_context(attempt) or get_current())

@@ -6,6 +6,7 @@ The first rule that applies wins. Cost is booked whatever the state: the provide
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from spanmeter.metering.reading import shown
 from spanmeter.metering.unmeterable import Unmeterable
 from spanmeter.metering.usage_event import BillableState, Status
 
@@ -33,23 +34,41 @@ class Rule(NamedTuple):
     applies: Callable[[Facts], bool]
 
 
+def _failed(facts: Facts) -> bool:
+    return facts.status == "error"
+
+
+def _no_output(facts: Facts) -> bool:
+    return facts.status in {"timeout", "cancelled"} and not facts.produced_output
+
+
+def _internal(facts: Facts) -> bool:
+    return facts.account_type == "internal"
+
+
+def _environment(facts: Facts) -> bool:
+    return facts.environment is not None and facts.environment.lower() in NOT_CUSTOMERS
+
+
+def _trial(facts: Facts) -> bool:
+    return facts.account_type == "trial"
+
+
+def _free(facts: Facts) -> bool:
+    return facts.account_type == "free"
+
+
 RULES_VERSION: Final = "defaults-1"
 
-RULES: Final = (
-    Rule("failed", "ignored", lambda facts: facts.status == "error"),
-    Rule(
-        "no_output",
-        "ignored",
-        lambda facts: facts.status in {"timeout", "cancelled"} and not facts.produced_output,
-    ),
-    Rule("internal", "ignored", lambda facts: facts.account_type == "internal"),
-    Rule(
-        "environment", "ignored", lambda facts: (facts.environment or "").lower() in NOT_CUSTOMERS
-    ),
-    Rule("trial", "included", lambda facts: facts.account_type == "trial"),
-    Rule("free", "included", lambda facts: facts.account_type == "free"),
-    Rule("otherwise", "billable", lambda facts: True),
+RULES: Final[tuple[Rule, ...]] = (
+    Rule("failed", "ignored", _failed),
+    Rule("no_output", "ignored", _no_output),
+    Rule("internal", "ignored", _internal),
+    Rule("environment", "ignored", _environment),
+    Rule("trial", "included", _trial),
+    Rule("free", "included", _free),
 )
+OTHERWISE: Final[tuple[BillableState, str]] = ("billable", f"{RULES_VERSION}/otherwise")
 
 DECLARED: Final[dict[str, BillableState]] = {
     "billable": "billable",
@@ -61,15 +80,19 @@ DECLARED: Final[dict[str, BillableState]] = {
 def billable_state(facts: Facts) -> tuple[BillableState, str]:
     """The state and the reason, which names rule set and rule: `("included", "defaults-1/trial")`.
 
-    What the application declares overrides the rules. Raises `Unmeterable` where it declares no known state.
+    What the application declares overrides the rules. Raises `Unmeterable` where it declares no
+    known state.
     """
     if facts.declared is not None:
         state = DECLARED.get(facts.declared)
         if state is None:
             raise Unmeterable(
                 "bad_billable_state",
-                f"usage.billable_state is {facts.declared!r}; it must be billable, included or ignored",
+                f"usage.billable_state is {shown(facts.declared)}; it must be billable, included or "
+                "ignored",
             )
         return state, "declared"
-    rule = next(rule for rule in RULES if rule.applies(facts))
-    return rule.state, f"{RULES_VERSION}/{rule.name}"
+    for rule in RULES:
+        if rule.applies(facts):
+            return rule.state, f"{RULES_VERSION}/{rule.name}"
+    return OTHERWISE

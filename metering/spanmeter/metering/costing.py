@@ -1,32 +1,37 @@
 """Cost: quantities times rates, exactly."""
 
 from collections.abc import Mapping
-from decimal import Context, Decimal
+from decimal import Context, Decimal, getcontext, setcontext
 from typing import Final, NamedTuple
 
-from spanmeter.metering.rates import Rate, UnitRate
 from spanmeter.metering.tokens import Tokens
+from spanmeter.metering.unit_rates import Rate, wholes_of
 from spanmeter.metering.usage_event import CostQuality
 
-Quantities = Mapping[str, int | Decimal]
-"""Amounts by unit, in the catalogue's unit names. A whole (`input_tokens`) includes its parts (`cache_read_tokens`)."""
+Quantity = int | Decimal
+Quantities = Mapping[str, Quantity]
+"""Amounts by unit, in the catalogue's unit names. A whole (`input_tokens`) includes its parts
+(`cache_read_tokens`)."""
 
-_EXACT: Final = Context(prec=60)
+_EXACT: Final = Context(prec=80)
 """Ample for prices times counts; only divisions by 3600 (prices per hour) do not come out even."""
 
 
 class Component(NamedTuple):
-    """One line of a cost: `quantity` units, not counting parts priced on their own, at `price` for each `per`."""
+    """One line of a cost: `quantity` units, without the parts that are priced on their own.
+
+    They cost `price` for every `per`.
+    """
 
     unit: str
-    quantity: int | Decimal
+    quantity: Quantity
     price: Decimal
     per: int
     amount: Decimal
 
 
 class Cost(NamedTuple):
-    """An unrounded amount in US dollars and the lines it is the sum of; `None` where nothing is known to price it."""
+    """An unrounded amount in US dollars and the lines it is the sum of; `None` where unpriced."""
 
     amount: Decimal | None
     quality: CostQuality
@@ -36,73 +41,93 @@ class Cost(NamedTuple):
 UNPRICED: Final = Cost(None, "unpriced")
 
 
-def priced_quantities(tokens: Tokens, others: Quantities) -> dict[str, int | Decimal]:
+def priced_quantities(tokens: Tokens, others: Mapping[str, Decimal]) -> dict[str, Quantity]:
     """A call's counts under the catalogue's unit names, with one request."""
-    named = {
-        "input_tokens": tokens.input,
-        "cache_read_tokens": tokens.cache_read,
-        "cache_write_tokens": tokens.cache_write,
-        "cache_write_5m_tokens": tokens.cache_write_by_ttl.get("5m"),
-        "cache_write_1h_tokens": tokens.cache_write_by_ttl.get("1h"),
-        "output_tokens": tokens.output,
-        "output_reasoning_tokens": tokens.reasoning,
-        "input_audio_tokens": tokens.audio_input,
-        "output_audio_tokens": tokens.audio_output,
-        "input_image_tokens": tokens.image_input,
-        "output_image_tokens": tokens.image_output,
-    }
-    quantities: dict[str, int | Decimal] = {
-        unit: amount for unit, amount in named.items() if amount
-    }
-    quantities.update(others)
+    by_ttl = tokens.cache_write_by_ttl
+    named = (
+        ("input_tokens", tokens.input_tokens),
+        ("cache_read_tokens", tokens.cache_read_input_tokens),
+        ("cache_write_tokens", tokens.cache_write_input_tokens),
+        ("cache_write_5m_tokens", by_ttl.get("5m")),
+        ("cache_write_1h_tokens", by_ttl.get("1h")),
+        ("output_tokens", tokens.output_tokens),
+        ("output_reasoning_tokens", tokens.reasoning_output_tokens),
+        ("input_audio_tokens", tokens.audio_input_tokens),
+        ("output_audio_tokens", tokens.audio_output_tokens),
+        ("input_image_tokens", tokens.image_input_tokens),
+        ("output_image_tokens", tokens.image_output_tokens),
+    )
+    quantities: dict[str, Quantity] = {unit: n for unit, n in named if n is not None}
     quantities["requests"] = 1
+    quantities.update(others)
+    for unit, amount in others.items():
+        # 30 s of `input_audio_seconds` are 30 `audio_seconds`, which is what some models price.
+        for whole in wholes_of(unit):
+            quantities.setdefault(whole, amount)
     return quantities
 
 
 def cost_of(quantities: Quantities, rate: Rate) -> Cost:
     """What the quantities cost at a rate.
 
-    `partial` where some quantity has no price in the rate and so is not in the amount, `fallback` where the rate
-    stands in for one the catalogue does not have, else `exact`.
+    `partial` where some quantity has no price in the rate and so is not in the amount, `fallback`
+    where the rate stands in for one that the catalogue does not have, else `exact`. `unpriced` where
+    no quantity has a price, and where priced quantities overlap by an amount that is not given.
     """
+    before = getcontext()
+    # Quicker than `localcontext`, which copies the context for every call.
+    setcontext(_EXACT)
+    try:
+        return _cost_of(quantities, rate)
+    finally:
+        setcontext(before)
+
+
+def _cost_of(quantities: Quantities, rate: Rate) -> Cost:
     components = _components(quantities, rate)
-    amount = sum((component.amount for component in components), Decimal(0))
-    return Cost(amount, _quality(quantities, rate), components)
+    if components is None:
+        return UNPRICED
+    quality: CostQuality = "exact" if rate.matched else "fallback"
+    # The first test is quick and nearly always decides; zeros of what has no price do not matter.
+    if not quantities.keys() <= rate.covers and _uncovered(quantities, rate):
+        if not components:
+            return UNPRICED
+        quality = "partial"
+    amount = Decimal(0)
+    for component in components:
+        amount += component.amount
+    return Cost(amount, quality, components)
 
 
-def _components(quantities: Quantities, rate: Rate) -> tuple[Component, ...]:
-    own: list[int | Decimal] = []
+def _uncovered(quantities: Quantities, rate: Rate) -> bool:
+    return any(amount and unit not in rate.covers for unit, amount in quantities.items())
+
+
+def _components(quantities: Quantities, rate: Rate) -> tuple[Component, ...] | None:
+    """The lines of a cost, or `None` where the quantities do not tell how they overlap."""
+    for join, one, other in rate.joins:
+        if join not in quantities and quantities.get(one) and quantities.get(other):
+            return None
+    own: list[Quantity] = []
     components: list[Component] = []
     input_tokens = quantities.get("input_tokens", 0)
-    for unit_rate in rate.units:
-        amount = _billed(quantities, unit_rate.unit, rate)
-        amount -= sum(own[part] for part in unit_rate.parts)
+    for unit, per, price, tiers, parts, minimum in rate.units:
+        amount = quantities.get(unit, 0)
+        if minimum and 0 < amount < minimum:
+            amount = minimum
+        for part in parts:
+            amount -= own[part]
         own.append(amount)
+        if amount < 0:
+            return None
         if amount:
-            components.append(_component(unit_rate, amount, input_tokens))
+            due = _tier_price(tiers, input_tokens, price) if tiers else price
+            components.append(Component(unit, amount, due, per, due * amount / per))
     return tuple(components)
 
 
-def _component(rate: UnitRate, amount: int | Decimal, input_tokens: int | Decimal) -> Component:
-    price = rate.price
-    for start, tier_price in rate.tiers:
-        if input_tokens > start:
-            price = tier_price
-            break
-    product = _EXACT.multiply(price, Decimal(amount))
-    return Component(rate.unit, amount, price, rate.per, _EXACT.divide(product, Decimal(rate.per)))
-
-
-def _billed(quantities: Quantities, unit: str, rate: Rate) -> int | Decimal:
-    amount = quantities.get(unit, 0)
-    return max(amount, rate.minimums.get(unit, amount)) if amount else amount
-
-
-def _quality(quantities: Quantities, rate: Rate) -> CostQuality:
-    if any(
-        unit not in rate.covers
-        for unit, amount in quantities.items()
-        if amount and unit != "requests"
-    ):
-        return "partial"
-    return "exact" if rate.matched else "fallback"
+def _tier_price(
+    tiers: tuple[tuple[int, Decimal], ...], input_tokens: Quantity, base: Decimal
+) -> Decimal:
+    """All of a call is charged at the tier that its input reaches, not only what is above its start."""
+    return next((price for start, price in tiers if input_tokens > start), base)

@@ -1,6 +1,7 @@
 """Providers: one canonical name each (OpenTelemetry's), and their list in the price catalogue.
 
-The catalogue matches names loosely (`azure.ai.openai` would be priced as OpenAI), so the mapping is ours and exact.
+The catalogue matches names loosely (`azure.ai.openai` would be priced as OpenAI), so the mapping is
+ours and exact: a provider that the catalogue does not list by its id is unpriced, never guessed.
 """
 
 from typing import Final
@@ -19,17 +20,19 @@ CANONICAL: Final = {
     "vertexai": "gcp.vertex_ai",
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
+    "moonshotai": "moonshot_ai",
     "xai": "x_ai",
     "x-ai": "x_ai",
     "moonshot": "moonshot_ai",
     "together_ai": "together",
     "fireworks_ai": "fireworks",
 }
-"""Names that emitters use or used → the canonical name. OpenTelemetry renamed several; others come from gateways."""
+"""Names that emitters use or used → the canonical name.
+
+OpenTelemetry renamed several; others come from gateways.
+"""
 
 CATALOGUE: Final = {
-    "openai": "openai",
-    "anthropic": "anthropic",
     "azure.ai.openai": "azure",
     "azure.ai.inference": "azure",
     "aws.bedrock": "aws",
@@ -37,23 +40,21 @@ CATALOGUE: Final = {
     "gcp.vertex_ai": "google",
     "gcp.gen_ai": "google",
     "mistral_ai": "mistral",
-    "cohere": "cohere",
-    "groq": "groq",
-    "deepseek": "deepseek",
-    "perplexity": "perplexity",
     "x_ai": "x-ai",
     "moonshot_ai": "moonshotai",
-    "openrouter": "openrouter",
-    "together": "together",
-    "fireworks": "fireworks",
-    "cerebras": "cerebras",
-    "voyageai": "voyageai",
-    "novita": "novita",
 }
-"""Canonical name → provider id in genai-prices 0.2. A provider that is not here is `unpriced`, never guessed."""
+"""Canonical name → provider id in genai-prices, where they differ."""
 
 
 def canonical_provider(name: str) -> str:
-    """The canonical name of a provider: `AZ.AI.OpenAI` → `azure.ai.openai`; unknown names are kept, in lower case."""
+    """The canonical name of a provider: `AZ.AI.OpenAI` → `azure.ai.openai`.
+
+    Names that are not known are kept, in lower case.
+    """
     lowered = name.strip().lower()
     return CANONICAL.get(lowered, lowered)
+
+
+def catalogue_id(provider: str) -> str:
+    """The id under which the catalogue may list a canonical provider. It is compared exactly."""
+    return CATALOGUE.get(provider, provider)

@@ -11,8 +11,9 @@ Attributes = Mapping[str, AttributeValue]
 class Span(NamedTuple):
     """One finished span.
 
-    `trace_id` is 16 bytes, `span_id` and `parent_span_id` 8 (the latter empty for a root span); times are
-    nanoseconds since the Unix epoch. `resource` holds the attributes of the process that made it.
+    `trace_id` is 16 bytes, `span_id` and `parent_span_id` 8 (the latter empty for a root span);
+    times are nanoseconds since the Unix epoch. `resource` holds the attributes of the process that
+    made it.
     """
 
     trace_id: bytes

@@ -1,103 +1,123 @@
-"""Token counts, normalised: whatever the dialect, input includes cache reads and writes, output includes reasoning."""
+"""Token counts, normalised to one meaning whatever the dialect.
 
-from collections.abc import Mapping
-from typing import NamedTuple
+Input includes cache reads and writes, output includes reasoning.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
 from spanmeter.metering.dialects import Dialect
-from spanmeter.metering.reading import count, first_count
+from spanmeter.metering.reading import count, first_count, shown
 from spanmeter.metering.span import Attributes
 from spanmeter.metering.unmeterable import Unmeterable
 
+TIME_TO_LIVE: Final = re.compile(r"[0-9]{1,5}[smhd]")
+
 
 class Tokens(NamedTuple):
-    """The counts of one call. `None` is *not reported*, which is not 0."""
+    """The counts of one call, in the row's order. `None` is *not reported*, which is not 0."""
 
-    input: int | None = None
-    cache_read: int | None = None
-    cache_write: int | None = None
-    cache_write_by_ttl: Mapping[str, int] = {}
-    output: int | None = None
-    reasoning: int | None = None
-    audio_input: int | None = None
-    audio_output: int | None = None
-    image_input: int | None = None
-    image_output: int | None = None
+    input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+    cache_write_by_ttl: Mapping[str, int] = MappingProxyType({})
+    output_tokens: int | None = None
+    reasoning_output_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
 
     @property
     def reported(self) -> bool:
         """Whether the emitter gave any count at all."""
-        return self.input is not None or self.output is not None
+        return self.input_tokens is not None or self.output_tokens is not None
 
 
-def read_tokens(attributes: Attributes, dialect: Dialect) -> Tokens:
-    """The span's counts, inclusive. Raises `Unmeterable` where they contradict each other."""
-    by_ttl = _cache_write_by_ttl(attributes)
+def read_tokens(attributes: Attributes, dialect: Dialect, prefixed: Sequence[str]) -> Tokens:
+    """The span's counts, inclusive. `prefixed` are its attribute names that may be cache writes.
+
+    Raises `Unmeterable` where the counts contradict each other.
+    """
+    by_ttl = _cache_write_by_ttl(attributes, dialect, prefixed)
+    whole = first_count(attributes, dialect.input_tokens)
+    cache_read = first_count(attributes, dialect.cache_read_input_tokens)
     cache_write = first_count(attributes, dialect.cache_write_input_tokens)
     if cache_write is None and by_ttl:
         cache_write = sum(by_ttl.values())
+    if not dialect.input_includes_cache and whole is not None:
+        whole += (cache_read or 0) + (cache_write or 0)
     tokens = Tokens(
-        input=first_count(attributes, dialect.input_tokens),
-        cache_read=first_count(attributes, dialect.cache_read_input_tokens),
-        cache_write=cache_write,
-        cache_write_by_ttl=by_ttl,
-        output=first_count(attributes, dialect.output_tokens),
-        reasoning=first_count(attributes, dialect.reasoning_output_tokens),
-        audio_input=first_count(attributes, dialect.audio_input_tokens),
-        audio_output=first_count(attributes, dialect.audio_output_tokens),
-        image_input=first_count(attributes, dialect.image_input_tokens),
-        image_output=first_count(attributes, dialect.image_output_tokens),
+        whole,
+        cache_read,
+        cache_write,
+        by_ttl,
+        first_count(attributes, dialect.output_tokens),
+        first_count(attributes, dialect.reasoning_output_tokens),
+        first_count(attributes, dialect.audio_input_tokens),
+        first_count(attributes, dialect.audio_output_tokens),
+        first_count(attributes, dialect.image_input_tokens),
+        first_count(attributes, dialect.image_output_tokens),
     )
-    if not dialect.input_includes_cache and tokens.input is not None:
-        tokens = tokens._replace(
-            input=tokens.input + (tokens.cache_read or 0) + (tokens.cache_write or 0)
-        )
     _check(tokens)
     return tokens
 
 
-def _cache_write_by_ttl(attributes: Attributes) -> dict[str, int]:
+def _cache_write_by_ttl(
+    attributes: Attributes, dialect: Dialect, prefixed: Sequence[str]
+) -> dict[str, int]:
+    by_ttl: dict[str, int] = {}
+    for ttl, name in dialect.cache_write_by_ttl:
+        if tokens := count(attributes, name):
+            by_ttl[ttl] = tokens
+    for name in prefixed:
+        written_for = _time_to_live(name)
+        if written_for is not None and (tokens := count(attributes, name)):
+            by_ttl[written_for] = tokens
+    return by_ttl
+
+
+def _time_to_live(name: str) -> str | None:
+    """`usage.cache_write.5m.input_tokens` → `5m`; `None` for a name that is no such count."""
     prefix, suffix = names.USAGE_CACHE_WRITE_PREFIX, names.USAGE_CACHE_WRITE_SUFFIX
-    return {
-        name[len(prefix) : -len(suffix)]: tokens
-        for name in attributes
-        if name.startswith(prefix) and name.endswith(suffix) and (tokens := count(attributes, name))
-    }
+    if not name.startswith(prefix):
+        return None
+    rest = name[len(prefix) :]
+    if not rest.endswith(suffix):
+        return None
+    ttl = rest[: -len(suffix)]
+    if TIME_TO_LIVE.fullmatch(ttl) is None:
+        raise Unmeterable(
+            "bad_count", f"{shown(name)} names no time-to-live; a number of s, m, h or d is needed"
+        )
+    return ttl
 
 
 def _check(tokens: Tokens) -> None:
-    """The parts of a count cannot exceed it; where they do, the emitter counts in a way its dialect does not say."""
+    """No part may exceed its whole: such an emitter counts in a way that its dialect does not say."""
+    written = tokens.cache_write_input_tokens or 0
+    whole = tokens.input_tokens
     _contain(
-        "input",
-        tokens.input,
-        "cache reads and writes",
-        (tokens.cache_read or 0) + (tokens.cache_write or 0),
+        "input", whole, "cache reads and writes", (tokens.cache_read_input_tokens or 0) + written
     )
-    _contain(
-        "input",
-        tokens.input,
-        "audio and image input",
-        (tokens.audio_input or 0) + (tokens.image_input or 0),
-    )
-    _contain(
-        "cache write",
-        tokens.cache_write,
-        "writes by time-to-live",
-        sum(tokens.cache_write_by_ttl.values()),
-    )
-    _contain("output", tokens.output, "reasoning", tokens.reasoning or 0)
-    _contain(
-        "output",
-        tokens.output,
-        "audio and image output",
-        (tokens.audio_output or 0) + (tokens.image_output or 0),
-    )
+    modal = (tokens.audio_input_tokens or 0) + (tokens.image_input_tokens or 0)
+    _contain("input", whole, "audio and image input", modal)
+    if tokens.cache_write_by_ttl:
+        by_ttl = sum(tokens.cache_write_by_ttl.values())
+        _contain("cache write", written, "writes by time-to-live", by_ttl)
+    whole = tokens.output_tokens
+    _contain("output", whole, "reasoning", tokens.reasoning_output_tokens or 0)
+    modal = (tokens.audio_output_tokens or 0) + (tokens.image_output_tokens or 0)
+    _contain("output", whole, "audio and image output", modal)
 
 
 def _contain(whole_name: str, whole: int | None, part_name: str, part: int) -> None:
     if part > (whole or 0):
         raise Unmeterable(
             "inconsistent_tokens",
-            f"{part_name} make {part} tokens, but {whole_name} is {'not given' if whole is None else whole}; "
-            f"{whole_name} tokens must include them",
+            f"{part_name} make {part} tokens, but {whole_name} is "
+            f"{'not given' if whole is None else whole}; {whole_name} tokens must include them",
         )

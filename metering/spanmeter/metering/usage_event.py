@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 UsageSource = Literal["provider", "tokenizer", "estimate", "none"]
@@ -14,11 +15,11 @@ CostQuality = Literal["exact", "partial", "fallback", "unpriced"]
 class UsageEvent(NamedTuple):
     """One request to a provider: who caused it, what it used, what it cost.
 
-    The fields are the columns of `usage_events`, in the same order, so that an event is the row that is written.
-    `None` means *not known* everywhere; a count that was reported as 0 is 0.
+    The fields are the columns of `usage_events`, in the same order, so that an event is the row that
+    is written. `None` means *not known* everywhere; a count that was reported as 0 is 0.
 
-    `input_tokens` includes cache reads and writes; `output_tokens` includes reasoning. `cost` is in `currency`,
-    unrounded, made by `rate_version`; it is `None` where `cost_quality` is `unpriced`.
+    `input_tokens` includes cache reads and writes; `output_tokens` includes reasoning. `cost` is in
+    `currency`, unrounded, made by `rate_version`; it is `None` where `cost_quality` is `unpriced`.
     """
 
     # When and where in the trace. `time` is the span's start, UTC: a pure function of the span.
@@ -38,7 +39,7 @@ class UsageEvent(NamedTuple):
     label: str | None = None
     idempotency_key: str | None = None
     account_type: str | None = None
-    dimensions: Mapping[str, str] = {}
+    dimensions: Mapping[str, str] = MappingProxyType({})
     environment: str | None = None
     service_name: str | None = None
     callsite: str | None = None
@@ -64,14 +65,14 @@ class UsageEvent(NamedTuple):
     input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_write_input_tokens: int | None = None
-    cache_write_by_ttl: Mapping[str, int] = {}
+    cache_write_by_ttl: Mapping[str, int] = MappingProxyType({})
     output_tokens: int | None = None
     reasoning_output_tokens: int | None = None
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
     image_input_tokens: int | None = None
     image_output_tokens: int | None = None
-    quantities: Mapping[str, Decimal] = {}
+    quantities: Mapping[str, Decimal] = MappingProxyType({})
     usage_source: UsageSource = "none"
     raw_usage: str | None = None
 

@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
-from psycopg import errors
+from psycopg import errors, sql
 
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection
@@ -58,7 +58,9 @@ def prepare(connection: Connection) -> None:
         except errors.InsufficientPrivilege:
             logger.warning(
                 "this server has TimescaleDB, but this role may not create the extension; for "
-                "hypertables, let a superuser run CREATE EXTENSION timescaledb and migrate again"
+                "hypertables, let the database's owner run CREATE EXTENSION timescaledb and "
+                "CREATE SCHEMA %s AUTHORIZATION this role, and migrate again",
+                CHUNK_SCHEMA,
             )
 
 
@@ -70,8 +72,21 @@ def partition(connection: Connection) -> None:
     with connection.transaction():
         for name in PARTITIONED:
             if name not in edition.hypertables:
-                create = _SQL["create_hypertable"]
-                connection.execute(create.format(table=name, chunk_schema=CHUNK_SCHEMA))
-        for (procedure,) in connection.execute(_SQL["public_merge_chunks"]).fetchall():
-            revoke = _SQL["revoke_from_public"]
-            connection.execute(revoke.format(procedure=statements.trusted(procedure)))
+                create = _SQL["create_hypertable"].format(
+                    table=sql.Identifier(name), name=name, chunk_schema=CHUNK_SCHEMA
+                )
+                connection.execute(create)
+    _protect_server(connection)
+
+
+def _protect_server(connection: Connection) -> None:
+    for procedure, ours in connection.execute(_SQL["public_merge_chunks"]).fetchall():
+        revoke = _SQL["revoke_from_public"].format(procedure=statements.trusted(procedure))
+        if ours:
+            connection.execute(revoke)
+        else:
+            logger.warning(
+                "any role can crash this server through a fault of TimescaleDB before 2.24; "
+                "let a superuser run: %s",
+                revoke.as_string(connection),
+            )

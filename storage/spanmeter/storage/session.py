@@ -1,17 +1,15 @@
 """A database session made ready for writing: durable commits, bounded waits, staging tables."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final, cast
-
-from psycopg.types.json import set_json_dumps
+from typing import Final
 
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
 from spanmeter.storage.connection import connect, database_errors
 from spanmeter.storage.rejected import RejectedSpan, as_row
 from spanmeter.storage.staging import Staging
+from spanmeter.storage.usage_json import UsageJsonDumper
 
 _REJECTED: Final = (
     "payload_sha256",
@@ -52,7 +50,7 @@ class WriterSession:
         unsafe = self.connection.execute(_SQL["unsafe_settings"]).fetchall()
         self.unsafe_settings: Sequence[str] = [name for (name,) in unsafe]
         """The server's settings under which a commit may not survive a power failure."""
-        set_json_dumps(_json, self.connection)
+        self.connection.adapters.register_dumper(dict, UsageJsonDumper)
         self._events = Staging(self.connection, "usage_events", UsageEvent._fields, "insert_events")
         self._rejected = Staging(self.connection, "rejected_spans", _REJECTED, "insert_rejected")
 
@@ -71,12 +69,3 @@ class WriterSession:
 
 def _setting(timeout: timedelta) -> str:
     return f"{timeout // timedelta(milliseconds=1)}ms"
-
-
-# Decimal quantities become text: as JSON numbers, most readers would round them.
-_encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
-
-
-def _json(value: object) -> str:
-    # A string is JSON already: the provider's usage block as it came.
-    return value if isinstance(value, str) else _encode(dict(cast("Mapping[str, object]", value)))

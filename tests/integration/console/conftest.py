@@ -14,8 +14,6 @@ from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage.ledger import LedgerWriter, Metered
 from spanmeter.storage.rejected import RejectedSpan
 
-COMMAND = Path(sys.executable).parent / "spanmeter"
-
 TENANTS = ("acme", "globex", "initech", None)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -28,12 +26,18 @@ def environ() -> dict[str, str]:
 
 
 @pytest.fixture
-def spanmeter(tmp_path: Path, environ: dict[str, str]) -> Run:
+def executable() -> Path:
+    """The installed `spanmeter`."""
+    return Path(sys.executable).parent / "spanmeter"
+
+
+@pytest.fixture
+def spanmeter(tmp_path: Path, environ: dict[str, str], executable: Path) -> Run:
     """Run `spanmeter ARGUMENTS` to its end, with these variables set."""
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [COMMAND, *arguments],
+            [executable, *arguments],
             cwd=tmp_path,
             env=environ | variables,
             capture_output=True,

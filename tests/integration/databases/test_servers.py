@@ -59,18 +59,18 @@ def test_a_database_is_a_copy_of_its_template(databases: Databases, edition: Edi
             connection.execute("INSERT INTO notes VALUES ('written')")
 
 
-def test_a_half_made_template_is_made_again(databases: Databases) -> None:
+def test_a_half_made_template_is_made_again(own_plain: Cluster) -> None:
     """A run that fails while it migrates leaves no template behind that others would copy."""
-    server = databases.server("plain")
 
     def fail(dsn: str) -> None:
         raise RuntimeError(dsn)
 
-    with pytest.raises(RuntimeError):
-        ensure_template(server, "half_made", fail)
     prepared: list[str] = []
-    ensure_template(server, "half_made", prepared.append)
-    ensure_template(server, "half_made", prepared.append)
+    with shared.lease(own_plain) as server:
+        with pytest.raises(RuntimeError):
+            ensure_template(server.dsn(), "half_made", fail)
+        ensure_template(server.dsn(), "half_made", prepared.append)
+        ensure_template(server.dsn(), "half_made", prepared.append)
     assert len(prepared) == 1
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from spanmeter.console.listing import TOTAL, Column, Listing, as_csv, as_json, as_table, money
+from spanmeter.console.listing import Column, Listing, as_csv, as_json, as_table, money
 
 EXACT = Decimal("1234.000000000000000001")
 
@@ -23,7 +23,7 @@ LISTING = Listing(
         ["acme", date(2026, 11, 20), 12345, EXACT],
         [None, date(2026, 11, 21), 7, None],
     ],
-    totals=[[TOTAL, None, 12352, EXACT]],
+    totals=[[12352, EXACT]],
     about={"since": datetime(2026, 11, 1, tzinfo=UTC)},
     notes=["7 requests have no rate."],
 )
@@ -38,7 +38,7 @@ def test_a_table_aligns_counts_and_money_to_the_right_and_says_what_is_missing()
         "acme            2026-11-20    12,345  1,234.000000\n"
         "(unattributed)  2026-11-21         7      unpriced\n"
         "--------------  ----------  --------  ------------\n"
-        "total           -             12,352  1,234.000000\n"
+        "total                         12,352  1,234.000000\n"
         "\n"
         "7 requests have no rate.\n"
     )
@@ -54,8 +54,7 @@ def test_json_holds_the_exact_digits_and_no_invented_tenant() -> None:
         "requests": 7,
         "cost": None,
     }
-    assert document["totals"][0]["requests"] == 12352
-    assert document["totals"][0]["cost"] == "1234.000000000000000001"
+    assert document["totals"] == [{"requests": 12352, "cost": "1234.000000000000000001"}]
 
 
 def test_csv_is_a_heading_and_the_rows() -> None:

@@ -1,13 +1,14 @@
 """The demo's children, as real processes."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from spanmeter.console.demo.processes import Child, ChildFailed
+from spanmeter.console.demo.processes import Child, ChildFailed, signals_held
 
 Start = Callable[[str], Child]
 
@@ -64,6 +65,21 @@ def test_a_child_is_asked_to_end_before_it_is_killed(start: Start) -> None:
         child.wait_for("ready (now)", timeout=10)
         assert child.stop(grace=10) is True
         assert "bye" in child.tail()
+
+
+def test_a_signal_waits_until_a_started_child_is_noted() -> None:
+    noted: list[str] = []
+
+    def interrupted_between() -> None:
+        with signals_held():
+            signal.raise_signal(signal.SIGINT)
+            noted.append("after the signal")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_between()
+    assert noted == ["after the signal"]
+    with pytest.raises(KeyboardInterrupt):  # and the next one is not held any more
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_what_ignores_the_request_is_killed_with_all_that_it_started(start: Start) -> None:

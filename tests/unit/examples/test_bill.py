@@ -24,13 +24,14 @@ PUBLISHED = {
 
 def samples(price: ListPrice) -> list[Tokens]:
     """Usage of every kind that the vendor of this model charges for."""
-    plain = [Tokens(input=12_345)]
-    if not price.output:
-        return plain
-    read = [Tokens(input=12_345, cache_read=3_072, output=6_789, reasoning=100)]
-    written = [Tokens(9_000, 3_000, 2_000, 0, 500)] if price.cache_write else []
-    hourly = [Tokens(9_000, 3_000, 2_000, 1_000, 500)] if price.cache_write_1h else []
-    return [*plain, *read, *written, *hourly]
+    kinds = [Tokens(input=12_345)]
+    if price.output:
+        kinds.append(Tokens(input=12_345, cache_read=3_072, output=6_789, reasoning=100))
+    if price.cache_write:
+        kinds.append(Tokens(input=9_000, cache_read=3_000, cache_write=2_000, output=500))
+    if price.cache_write_1h:
+        kinds.append(Tokens(9_000, 3_000, cache_write=2_000, cache_write_1h=1_000, output=500))
+    return kinds
 
 
 def public_price(vendor: str, model: str, tokens: Tokens) -> Decimal:

@@ -21,9 +21,9 @@ def collector(settings: Settings) -> None:
     from spanmeter.console.ledger_access import checked, refuse_outdated
     from spanmeter.console.logs import log_to_stderr
 
+    log_to_stderr(settings.log_level)
     if settings.dsn is None:
         raise UnusableSetting("spanmeter collector needs a database: give --dsn or SPANMETER_DSN")
-    log_to_stderr(settings.log_level)
     dsn = checked(settings.dsn)
     refuse_outdated(dsn)
     run(

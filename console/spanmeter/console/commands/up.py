@@ -1,5 +1,6 @@
 """`spanmeter up`: everything on one machine, with one command."""
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -20,8 +21,8 @@ Where your app runs, have it send spans here:
   export OTEL_EXPORTER_OTLP_ENDPOINT=http://{endpoint}
 
 Query the ledger:
-  spanmeter report --by tenant,model --dsn '{dsn}'
-  psql '{dsn}' -c 'SELECT tenant_id, sum(cost) FROM ledger GROUP BY 1'
+  spanmeter report --by tenant,model --dsn {dsn}
+  psql {dsn} -c 'SELECT tenant_id, sum(cost) FROM ledger GROUP BY 1'
 
 Ctrl-C stops it; the ledger stays{place}.
 READY grpc={address}
@@ -57,7 +58,7 @@ def up(settings: Settings) -> None:
             text = _READY.format(
                 edition=edition,
                 endpoint=reachable(address),
-                dsn=without_password(dsn),
+                dsn=quote(without_password(dsn)),
                 place=place,
                 address=address,
             )

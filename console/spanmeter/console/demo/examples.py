@@ -4,9 +4,9 @@ from pathlib import Path
 
 from spanmeter.console.failures import JobFailed
 
+# Installed: spanmeter/examples, beside this package. In a checkout: examples, beside its root.
 _PACKAGE = Path(__file__).parents[1]
-# Installed: spanmeter/console/examples. In a checkout: examples, beside console/spanmeter/console.
-_PLACES = (_PACKAGE / "examples", _PACKAGE.parents[2] / "examples")
+_PLACES = (_PACKAGE.parent / "examples", _PACKAGE.parents[2] / "examples")
 
 
 def examples_directory() -> Path:

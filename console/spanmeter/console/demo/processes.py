@@ -6,12 +6,33 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
 _POLL: Final = 0.05
 _TAIL_LINES: Final = 15
+
+
+@contextlib.contextmanager
+def signals_held() -> Generator[None]:
+    """Deliver SIGINT and SIGTERM after the block instead of in it.
+
+    Whoever starts a program and notes that it runs does both in here: interrupted in between, it
+    would leave the program behind.
+    """
+    held: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: held.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for each in held:
+        signal.raise_signal(each)
 
 
 class ChildFailed(Exception):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from spanmeter.collector_receiver import Collector, CollectorSettings
 from spanmeter.console.demo.pages import show_bills, show_usage
 from spanmeter.console.demo.stage import Stage, served_by
 from spanmeter.console.failures import JobFailed
+from spanmeter.console.logs import log_to_file
 from spanmeter.storage.embedded import EmbeddedDatabase
 from spanmeter.storage.migrations import migrate
 
@@ -34,6 +36,7 @@ def run_demo(requests: int, data: Path | None, *, keep: bool) -> None:
     say("starting an embedded PostgreSQL")
     with _ended_by_sigterm(), _place(data) as place, EmbeddedDatabase(place) as database:
         dsn = database.conninfo
+        log_to_file(place / "logs" / "receiver.log")
         migrate(dsn)
         started = datetime.now(UTC)
         with Collector(CollectorSettings(dsn=dsn, grpc="127.0.0.1:0")) as collector:
@@ -50,7 +53,6 @@ def run_demo(requests: int, data: Path | None, *, keep: bool) -> None:
 
 def _perform(logs: Path, grpc: str, requests: int, say: Say) -> Mapping[str, Any]:
     """Have the SaaS serve its tenants; what the provider served is returned once all is exported."""
-    logs.mkdir(exist_ok=True)
     with Stage(logs, grpc) as stage:
         provider = stage.start_provider()
         say(f"a simulated LLM provider answers on {provider}")
@@ -67,13 +69,14 @@ def _perform(logs: Path, grpc: str, requests: int, say: Say) -> Mapping[str, Any
 
 def _say_how_to_go_on(dsn: str, grpc: str, data: Path | None, *, keep: bool) -> None:
     if keep:
-        click.echo(f"\nIt all stays up until Ctrl-C. Query it:\n  psql '{dsn}'")
+        click.echo(f"\nIt all stays up until Ctrl-C. Query it:\n  psql {quote(dsn)}")
         click.echo(
             f"Send it spans of your own:\n  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{grpc}"
         )
     elif data is not None:
         click.echo(
-            f"\nThe ledger stays. Query it:\n  spanmeter report --data {data} --by tenant,day"
+            f"\nThe ledger stays. Query it:\n"
+            f"  spanmeter report --data {quote(str(data))} --by tenant,day"
         )
     else:
         click.echo("\nTo query it in SQL: spanmeter demo --keep. For your own app: spanmeter up.")
@@ -96,8 +99,13 @@ def _place(data: Path | None) -> Generator[Path]:
         yield data.absolute()
         return
     place = Path(tempfile.mkdtemp(prefix="spanmeter-demo-"))
-    yield place
-    # Not after an exception: its message points into the logs.
+    try:
+        yield place
+    except Exception:
+        raise  # its message points into the logs
+    except BaseException:  # Ctrl-C or SIGTERM
+        shutil.rmtree(place)
+        raise
     shutil.rmtree(place)
 
 

@@ -8,15 +8,15 @@ import os
 import signal
 import sys
 import sysconfig
-import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.request import ProxyHandler, build_opener
 
 from spanmeter.console.demo.examples import examples_directory
-from spanmeter.console.demo.processes import Child
+from spanmeter.console.demo.processes import Child, signals_held
 
 _START_S: Final = 60.0
 _STOP_S: Final = 20.0
@@ -76,13 +76,15 @@ class Stage:
         service.stop(_STOP_S, signal.SIGINT)
 
     def _start(self, name: str, argv: Sequence[str], variables: dict[str, str]) -> Child:
-        child = Child(name, argv, self._environ | variables, self._logs / f"{name}.log")
-        return self._running.enter_context(child)
+        with signals_held():
+            child = Child(name, argv, self._environ | variables, self._logs / f"{name}.log")
+            return self._running.enter_context(child)
 
 
 def served_by(provider: str) -> Mapping[str, Any]:
     """The sums of what the provider served, by its own count."""
-    with urllib.request.urlopen(f"{provider}/_served", timeout=10) as answer:  # noqa: S310
+    direct = build_opener(ProxyHandler({}))
+    with direct.open(f"{provider}/_served", timeout=10) as answer:
         sums: Mapping[str, Any] = json.load(answer)
     return sums
 
@@ -100,6 +102,7 @@ def _environ(grpc: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "PYTHONUNBUFFERED": "1",
         "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
         "OPENAI_API_KEY": "demo",
         "ANTHROPIC_API_KEY": "demo",
         "OTEL_TRACES_EXPORTER": "otlp",

@@ -59,7 +59,7 @@ def _refuses(client: Any) -> bool:
 
 def opted_out() -> list[str]:
     """The hosts that are not asked for usage."""
-    return os.environ.get(USAGE_OPT_OUT, "").split(",")
+    return [host.strip() for host in os.environ.get(USAGE_OPT_OUT, "").split(",")]
 
 
 class OpenAIInstrumentor(ClientInstrumentor):

@@ -51,8 +51,10 @@ def read_response(body: Json) -> Reading:
 
 def read_response_event(event: Json) -> Reading:
     """An event of a streamed response; the object is inside those that tell its state."""
-    reading = read_response(mapping(event.get("response")))
-    return reading._replace(error="error") if event.get("type") == "error" else reading
+    if event.get("type") == "error":
+        # Its details stand in the event itself, or in an object of their own.
+        return Reading(error=error_in({"error": event.get("error") or event}))
+    return read_response(mapping(event.get("response")))
 
 
 def read_fetched(body: Json) -> Reading:

@@ -1,6 +1,7 @@
 """OpenTelemetry's GenAI conventions as they stand, which are also what our own instrumentation speaks.
 
-Source: open-telemetry/semantic-conventions-genai, docs/gen-ai/client-inference.md and model/gen-ai/token-metrics.yaml.
+Source: open-telemetry/semantic-conventions-genai, docs/gen-ai/client-inference.md, anthropic.md and
+model/gen-ai/token-metrics.yaml.
 """
 
 from spanmeter.metering import attributes as names
@@ -25,8 +26,14 @@ OPENTELEMETRY = Dialect(
     cache_write_input_tokens=(names.CACHE_WRITE_INPUT_TOKENS,),
     output_tokens=(names.OUTPUT_TOKENS,),
     reasoning_output_tokens=(names.REASONING_OUTPUT_TOKENS,),
+    cache_write_by_ttl=(
+        ("5m", "anthropic.usage.cache_creation.ephemeral_5m_input_tokens"),
+        ("1h", "anthropic.usage.cache_creation.ephemeral_1h_input_tokens"),
+    ),
     audio_input_tokens=(names.AUDIO_INPUT_TOKENS,),
+    audio_cache_read_input_tokens=(names.AUDIO_CACHE_READ_INPUT_TOKENS,),
     audio_output_tokens=(names.AUDIO_OUTPUT_TOKENS,),
     image_input_tokens=(names.IMAGE_INPUT_TOKENS,),
+    image_cache_read_input_tokens=(names.IMAGE_CACHE_READ_INPUT_TOKENS,),
     image_output_tokens=(names.IMAGE_OUTPUT_TOKENS,),
 )

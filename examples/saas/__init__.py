@@ -1,0 +1,1 @@
+"""A small multi-tenant SaaS in two services: see examples/README.md."""

@@ -1,0 +1,177 @@
+"""The watchers: each reads one kind of response body while it goes by, and lets it pass."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from spanmeter.instrumentation.attempt import Attempt
+from spanmeter.instrumentation.call import Call
+from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading, mapping
+from spanmeter.instrumentation.framing import Framing, Lines, framing_of
+from spanmeter.instrumentation.guard import guarded
+
+MAX_BODY: Final = 64 * 1024 * 1024
+"""Bytes kept of a body that is read piecemeal, so as to parse it at its end. Beyond, its usage is
+not read."""
+
+MAX_KEPT: Final = 1024 * 1024
+"""Bytes of a stream kept in case its usage never comes: some 4,000 events, of a token or more each.
+"""
+
+MEDIA: Final = ("audio/", "image/", "video/", "application/octet-stream")
+"""Starts of content types of bodies that are what the model made, and nothing else."""
+
+
+class Watcher(Protocol):
+    """Watches what a body says, and lets it pass."""
+
+    def passed(self, chunk: bytes) -> tuple[bytes, bytes]:
+        """Watches a chunk; returns what goes on to the application, and what is held back."""
+        ...
+
+    def finished(self) -> bytes:
+        """The body has ended; returns what of what was held back goes on to the application."""
+        ...
+
+
+class EventWatcher:
+    """Watches a streamed body, event by event."""
+
+    def __init__(
+        self, attempt: Attempt, endpoint: Endpoint, framing: Framing, *, hides_usage: bool
+    ) -> None:
+        self._attempt = attempt
+        self._endpoint = endpoint
+        self._framing = framing
+        self._hides_usage = hides_usage
+        self._begun = False
+        self._identified = False
+        self._kept: list[bytes] = []
+        self._kept_size = 0
+        attempt.answered(self._said)
+
+    def passed(self, chunk: bytes) -> tuple[bytes, bytes]:
+        if not self._begun:
+            self._begun = True
+            self._attempt.first_chunk()
+        whole = self._framing.whole(chunk)
+        if whole and self._kept_size < MAX_KEPT:
+            self._kept.append(whole)
+            self._kept_size += len(whole)
+        told = whole and (self._framing.opaque or self._tells(whole))
+        kept = self._read(whole) if told else whole
+        # Only where an event may have to be hidden is one held back until it is whole.
+        return (kept, self._framing.rest) if self._hides_usage else (chunk, b"")
+
+    def finished(self) -> bytes:
+        # A stream may end without what would have closed its last event.
+        rest = self._framing.rest
+        kept = self._read(rest) if rest else rest
+        return kept if self._hides_usage else b""
+
+    def _tells(self, events: bytes) -> bool:
+        # Until one says which response this is, every event may be worth reading.
+        return not self._identified or any(word in events for word in self._endpoint.telling)
+
+    def _read(self, whole: bytes) -> bytes:
+        """Reads the events that may tell something; returns all but the one that we asked for."""
+        kept: list[bytes] = []
+        for event, data in self._framing.split(whole):
+            if data and self._tells(data):
+                parsed = _parsed(data)
+                self._take(data, parsed)
+                if self._hides_usage and parsed.get("choices") == [] and parsed.get("usage"):
+                    continue
+            kept.append(event)
+        return b"".join(kept)
+
+    @guarded
+    def _take(self, data: bytes, parsed: Json) -> None:
+        reading = Reading(last=True) if data == b"[DONE]" else self._endpoint.read_event(parsed)
+        self._identified = self._identified or bool(reading.response_id)
+        self._attempt.took(reading)
+
+    def _said(self) -> Iterable[str]:
+        """The texts of the events that have passed."""
+        for whole in self._kept:
+            for _, data in self._framing.split(whole):
+                yield from self._endpoint.said(_parsed(data))
+
+
+class BodyWatcher:
+    """Watches a JSON body that is read piecemeal."""
+
+    def __init__(self, attempt: Attempt, endpoint: Endpoint) -> None:
+        self._attempt = attempt
+        self._endpoint = endpoint
+        self._body = bytearray()
+
+    def passed(self, chunk: bytes) -> tuple[bytes, bytes]:
+        if len(self._body) + len(chunk) <= MAX_BODY:
+            self._body += chunk
+        return chunk, b""
+
+    def finished(self) -> bytes:
+        read_body(self._attempt, self._endpoint, bytes(self._body))
+        return b""
+
+
+class MediaWatcher:
+    """Watches nothing: sound and pictures say nothing of usage, and are not worth keeping."""
+
+    def passed(self, chunk: bytes) -> tuple[bytes, bytes]:
+        return chunk, b""
+
+    def finished(self) -> bytes:
+        return b""
+
+
+class ResultsWatcher:
+    """Watches a file of results: each line is a call of its own."""
+
+    def __init__(self, call: Call, read: Callable[[Json], Reading]) -> None:
+        self._call = call
+        self._read_result = read
+        self._lines = Lines()
+
+    def passed(self, chunk: bytes) -> tuple[bytes, bytes]:
+        self._read(self._lines.whole(chunk))
+        return chunk, b""
+
+    def finished(self) -> bytes:
+        self._read(self._lines.rest)
+        return b""
+
+    @guarded
+    def _read(self, lines: bytes) -> None:
+        for _, line in self._lines.split(lines):
+            reading = self._read_result(_parsed(line))
+            if reading.usage:
+                self._call.result(reading)
+
+
+@guarded
+def read_body(attempt: Attempt, endpoint: Endpoint, body: bytes) -> None:
+    """Reads a whole response body."""
+    parsed = _parsed(body)
+    attempt.answered(lambda: endpoint.said(parsed))
+    attempt.took(endpoint.read(parsed))
+
+
+def _parsed(data: bytes) -> Json:
+    """The JSON object, or an empty one where the data is none (`[DONE]`, a proxy's page of text)."""
+    try:
+        return mapping(json.loads(data))
+    except ValueError:
+        return {}
+
+
+def watcher_for(content_type: str, attempt: Attempt, call: Call) -> Watcher:
+    """The watcher for a body of this content type."""
+    if call.endpoint.results is not None:
+        return ResultsWatcher(call, call.endpoint.results)
+    framing = framing_of(content_type)
+    if framing is None:
+        said_nothing = content_type.startswith(MEDIA)
+        return MediaWatcher() if said_nothing else BodyWatcher(attempt, call.endpoint)
+    return EventWatcher(attempt, call.endpoint, framing, hides_usage=call.hides_usage)

@@ -1,0 +1,49 @@
+"""What was called: provider, model, tier."""
+
+from typing import NamedTuple
+
+from spanmeter.metering import attributes as names
+from spanmeter.metering.dialects import Dialect
+from spanmeter.metering.providers import canonical_provider
+from spanmeter.metering.reading import first_text, flag, text
+from spanmeter.metering.span import Attributes
+from spanmeter.metering.unmeterable import Unmeterable
+
+
+class Called(NamedTuple):
+    """The request, in the row's order."""
+
+    provider: str
+    operation: str
+    request_model: str | None
+    response_model: str | None
+    response_id: str | None
+    region: str | None
+    service_tier: str | None
+    byok: bool
+
+
+def read_called(attributes: Attributes, dialect: Dialect, operation: str) -> Called:
+    """The request a span is of. Raises `Unmeterable` without a provider or without any model."""
+    provider = canonical_provider(first_text(attributes, dialect.provider) or "")
+    if not provider:
+        raise Unmeterable(
+            "no_provider", f"{dialect.provider[0]} is missing; no rate can be found without it"
+        )
+    request_model = first_text(attributes, dialect.request_model)
+    response_model = first_text(attributes, dialect.response_model)
+    if request_model is None and response_model is None:
+        raise Unmeterable(
+            "no_model",
+            f"neither {dialect.request_model[0]} nor {dialect.response_model[0]} is given",
+        )
+    return Called(
+        provider,
+        operation,
+        request_model,
+        response_model,
+        first_text(attributes, dialect.response_id),
+        text(attributes, names.USAGE_REGION),
+        first_text(attributes, dialect.service_tier),
+        flag(attributes, names.USAGE_BYOK),
+    )

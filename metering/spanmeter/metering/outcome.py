@@ -1,0 +1,69 @@
+"""How a call went: status, error, duration."""
+
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from spanmeter.metering import attributes as names
+from spanmeter.metering.dialects import Dialect
+from spanmeter.metering.reading import count, descriptive
+from spanmeter.metering.span import Attributes, Span
+from spanmeter.metering.unmeterable import Unmeterable
+from spanmeter.metering.usage_event import Status
+
+GATEWAY_TIMEOUTS: Final = frozenset({408, 499, 504, 524})
+"""HTTP errors that say that no answer came back in time, not that none was made."""
+
+
+class Outcome(NamedTuple):
+    """The end of the call, in the row's order."""
+
+    attempt: int
+    status: Status
+    error_type: str | None
+    duration: timedelta
+    time_to_first_token: timedelta | None
+
+
+def read_outcome(span: Span, dialect: Dialect) -> Outcome:
+    """How the call of a span went. A span that ends before it began lasted no time."""
+    attributes = span.attributes
+    error_type = descriptive(attributes, names.ERROR_TYPE)
+    return Outcome(
+        count(attributes, names.USAGE_ATTEMPT) or 1,
+        _status(error_type, failed=span.failed),
+        error_type,
+        timedelta(microseconds=max(0, span.end_ns - span.start_ns) // 1000),
+        _time_to_first_token(attributes, dialect),
+    )
+
+
+def was_refused(attributes: Attributes, status: Status) -> bool:
+    """Whether the provider answered with an HTTP error, and so has not served the request."""
+    if status != "error":
+        return False
+    try:
+        code = count(attributes, names.HTTP_RESPONSE_STATUS_CODE)
+    except Unmeterable:
+        return False
+    return code is not None and 400 <= code <= 599 and code not in GATEWAY_TIMEOUTS
+
+
+def _status(error_type: str | None, *, failed: bool) -> Status:
+    """`error.type` is an exception's name (`APITimeoutError`), a provider's code or one of ours."""
+    if error_type is None:
+        return "error" if failed else "ok"
+    lowered = error_type.lower()
+    if "timeout" in lowered or "deadline" in lowered:
+        return "timeout"
+    if "cancel" in lowered:
+        return "cancelled"
+    return "error"
+
+
+def _time_to_first_token(attributes: Attributes, dialect: Dialect) -> timedelta | None:
+    """Seconds, as OpenTelemetry sends durations. Nothing is charged by it: a bad value is left out."""
+    for name in dialect.time_to_first_token:
+        seconds = attributes.get(name)
+        if isinstance(seconds, int | float) and not isinstance(seconds, bool):
+            return timedelta(seconds=seconds) if 0 <= seconds < 86_400 else None
+    return None

@@ -1,0 +1,114 @@
+"""A model's prices, unit by unit, in the form that costing runs through."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from itertools import combinations
+from typing import Final, NamedTuple
+
+from genai_prices.data_units import unit_data
+from genai_prices.types import ModelPrice, TieredPrices
+from genai_prices.units import UnitDef, UnitRegistry
+
+_REGISTRY: Final = UnitRegistry(unit_data)
+
+# groq.com/pricing, speech recognition: at least ten seconds are billed a request.
+_LEAST_TEN_SECONDS: Final = frozenset(
+    {("groq", "whisper-large-v3"), ("groq", "whisper-large-v3-turbo")}
+)
+_SECONDS: Final = frozenset({"audio_seconds", "input_audio_seconds"})
+
+
+class UnitRate(NamedTuple):
+    """The price of one unit: `price` for every `per` units.
+
+    `tiers` are the prices that replace it once the call's input exceeds their start, highest first.
+    `parts` are the indexes of the rates, earlier in the list, whose units lie within this one (cache
+    reads within input), and are not charged a second time. At least `minimum` is charged, if any.
+    """
+
+    unit: str
+    per: int
+    price: Decimal
+    tiers: tuple[tuple[int, Decimal], ...]
+    parts: tuple[int, ...]
+    minimum: int
+
+
+class Rate(NamedTuple):
+    """All the prices of one model at one moment, the most specific unit first.
+
+    `name` is its place in the catalogue (`openai/gpt-4o-mini`). `covers` are the units that some
+    price reaches; one request is always among them. `joins` are units with a price that two others
+    with a price have in common (cached audio: audio, and cached), as `(join, one, other)`. `matched`
+    is false where the catalogue has no price of its own for the provider or for the service tier,
+    and the nearest one stands in.
+    """
+
+    name: str
+    units: tuple[UnitRate, ...]
+    covers: frozenset[str]
+    joins: tuple[tuple[str, str, str], ...]
+    matched: bool
+
+
+def compiled(provider_id: str, model_id: str, price: ModelPrice, *, matched: bool) -> Rate | None:
+    """The rate that a catalogue entry states; `None` if it lists the model without any price."""
+    priced = sorted(
+        (
+            (_REGISTRY.unit_for_price_key(key), value)
+            for key, value in vars(price).items()
+            if value is not None
+        ),
+        key=lambda pair: (-len(pair[0].dimensions), pair[0].usage_key),
+    )
+    if not priced:
+        return None
+    units = [unit for unit, _ in priced]
+    least = 10 if (provider_id, model_id) in _LEAST_TEN_SECONDS else 0
+    return Rate(
+        name=f"{provider_id}/{model_id}",
+        units=tuple(
+            _unit_rate(unit, value, units[:index], least if unit.usage_key in _SECONDS else 0)
+            for index, (unit, value) in enumerate(priced)
+        ),
+        covers=_covered(units),
+        joins=tuple(_joins(units)),
+        matched=matched,
+    )
+
+
+@lru_cache(maxsize=1024)
+def wholes_of(unit: str) -> frozenset[str]:
+    """The units that include another: `input_audio_seconds` → `audio_seconds`."""
+    known = unit in _REGISTRY.units
+    return _REGISTRY.ancestor_usage_keys(unit) if known else frozenset()
+
+
+def _unit_rate(
+    unit: UnitDef, value: Decimal | TieredPrices, earlier: Sequence[UnitDef], minimum: int
+) -> UnitRate:
+    tiers: tuple[tuple[int, Decimal], ...] = ()
+    if isinstance(value, TieredPrices):
+        tiers = tuple((tier.start, tier.price) for tier in reversed(value.tiers))
+        value = value.base
+    parts = tuple(index for index, part in enumerate(earlier) if _within(part, unit))
+    return UnitRate(unit.usage_key, unit.per, value, tiers, parts, minimum)
+
+
+def _covered(units: Sequence[UnitDef]) -> frozenset[str]:
+    reached = {
+        key for key, unit in _REGISTRY.units.items() if any(_within(unit, whole) for whole in units)
+    }
+    return frozenset(reached | {"requests"})
+
+
+def _joins(units: Sequence[UnitDef]) -> Iterator[tuple[str, str, str]]:
+    for one, other in combinations(units, 2):
+        join = _REGISTRY.find_join(one, other)
+        if join is not None and join in units and join not in (one, other):
+            yield join.usage_key, one.usage_key, other.usage_key
+
+
+def _within(part: UnitDef, whole: UnitDef) -> bool:
+    return whole.dimensions.items() <= part.dimensions.items()

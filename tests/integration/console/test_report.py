@@ -1,0 +1,115 @@
+"""`spanmeter report`: the ledger's sums, exact in every form, on every edition."""
+
+import csv
+import io
+import json
+import subprocess
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def report(spanmeter: Run, ledger: str) -> Callable[..., str]:
+    """What `spanmeter report ARGUMENTS` prints of the seeded ledger."""
+
+    def report(*arguments: str) -> str:
+        done = spanmeter("report", "--since", "2w", *arguments, SPANMETER_DSN=ledger)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return report
+
+
+@pytest.fixture
+def expected(ledger: str) -> dict[Any, tuple[Any, ...]]:
+    """Requests, input tokens and cost per tenant of two weeks, summed here and not in a view."""
+    sums: dict[Any, tuple[Any, ...]] = {}
+    with psycopg.connect(ledger) as connection:
+        rows = connection.execute(
+            "SELECT tenant_id, input_tokens, cost FROM usage_events"
+            " WHERE time >= now() - interval '14 days'"
+        )
+        for tenant, tokens, cost in rows:
+            requests, total, spent = sums.get(tenant, (0, 0, Decimal(0)))
+            sums[tenant] = (requests + 1, total + tokens, spent + (cost or 0))
+    assert len(sums) == 4
+    return sums
+
+
+def test_json_is_exact_and_knows_no_tenant_that_is_not_one(
+    report: Callable[..., str], expected: dict[Any, tuple[Any, ...]]
+) -> None:
+    document = json.loads(report("--format", "json"))
+    rows = {row["tenant_id"]: row for row in document["rows"]}
+    assert {
+        tenant: (row["requests"], row["input_tokens"], Decimal(row["cost"]))
+        for tenant, row in rows.items()
+    } == expected
+    [total] = document["totals"]
+    assert Decimal(total["cost"]) == sum(cost for _, _, cost in expected.values())
+    assert total["requests"] == sum(requests for requests, _, _ in expected.values())
+    assert rows["acme"]["cost"].endswith("00000000000000028")
+
+
+def test_csv_has_the_same_sums(
+    report: Callable[..., str], expected: dict[Any, tuple[Any, ...]]
+) -> None:
+    rows = list(csv.DictReader(io.StringIO(report("--format", "csv"))))
+    assert {row["tenant_id"] or None: Decimal(row["cost"]) for row in rows} == {
+        tenant: cost for tenant, (_, _, cost) in expected.items()
+    }
+
+
+def test_a_table_says_what_is_not_in_the_sums(report: Callable[..., str]) -> None:
+    table = report()
+    assert "(unattributed)" in table
+    assert "\ntotal " in table
+    assert "Requests without a known rate: 3. Their cost is in no sum." in table
+    assert "Requests without a tenant: 28. Where they come from: --by callsite." in table
+
+
+def test_any_dimensions_short_or_long_or_of_ones_own(report: Callable[..., str]) -> None:
+    by = "day,tenant_id,feature,model,service,dimension:department"
+    document = json.loads(report("--by", by, "--format", "json"))
+    row = document["rows"][0]
+    assert list(row)[:6] == [
+        "day",
+        "tenant_id",
+        "feature",
+        "model",
+        "service_name",
+        "dimension:department",
+    ]
+    days = [row["day"] for row in document["rows"]]
+    assert days == sorted(days)
+    assert len(set(days)) in {14, 15}
+    assert sum(row["requests"] for row in document["rows"]) == 112
+
+
+def test_the_total_is_nobodys(report: Callable[..., str]) -> None:
+    lines = report("--by", "day,tenant").splitlines()
+    (total,) = [line for line in lines if line.startswith("total ")]
+    assert total.split()[:2] == ["total", "112"]
+
+
+def test_only_one_tenant_and_only_a_while(report: Callable[..., str]) -> None:
+    document = json.loads(report("--tenant", "acme", "--until", "7d", "--format", "json"))
+    assert [row["tenant_id"] for row in document["rows"]] == ["acme"]
+    assert document["rows"][0]["requests"] == 14
+    assert document["tenant_id"] == "acme"
+
+
+def test_an_empty_period_is_said_to_be_empty(report: Callable[..., str]) -> None:
+    assert report("--tenant", "hooli").endswith("\n\nNothing is booked in this period.\n")
+
+
+def test_a_moment_that_cannot_be_read_is_bad_usage(spanmeter: Run) -> None:
+    refused = spanmeter("report", "--since", "soon")
+    assert refused.returncode == 2
+    assert "'soon' is neither a date (2026-11-20)" in refused.stderr

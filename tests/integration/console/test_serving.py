@@ -1,0 +1,168 @@
+"""`spanmeter up` and `collector` as processes: ready, receiving, drained, and their failures."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Server:
+    """A running `spanmeter up` or `collector`, and what it printed until it was ready."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        assert process.stdout is not None
+        self.printed = ""
+        for line in process.stdout:
+            self.printed += line
+            if line.startswith("READY "):
+                break
+        ready = re.fullmatch(r"READY grpc=(\S+)\n", self.printed.splitlines(keepends=True)[-1])
+        assert ready is not None, self.printed
+        self.address = ready[1]
+
+    def end(self) -> int:
+        """Ask it to end, as a supervisor does; its exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout=30)
+
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, environ: dict[str, str], executable: Path) -> Generator[Serve]:
+    """Start `spanmeter ARGUMENTS` on a free port; it ends with the test, however that ends."""
+    with ExitStack() as running:
+
+        def serve(*arguments: str, **variables: str) -> Server:
+            log = running.enter_context((tmp_path / "log").open("a"))
+            process = running.enter_context(
+                subprocess.Popen(
+                    [executable, *arguments, "--grpc", "127.0.0.1:0"],
+                    cwd=tmp_path,
+                    env=environ | variables,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                )
+            )
+            running.callback(process.kill)
+            return Server(process)
+
+        yield serve
+
+
+@pytest.fixture
+def data() -> Generator[Path]:
+    """A directory that every user can enter: as root, PostgreSQL runs as another one."""
+    with tempfile.TemporaryDirectory(prefix="spanmeter-test-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory) / "ledger"
+
+
+def send(address: str, tenant: str) -> None:
+    """Export one LLM call of the tenant, with the exporter that apps use."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    exporter = OTLPSpanExporter(endpoint=f"http://{address}", insecure=True)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with provider.get_tracer("spanmeter.openai", "1").start_as_current_span("chat") as span:
+        span.set_attributes(
+            {
+                "tenant.id": tenant,
+                "gen_ai.operation.name": "chat",
+                "gen_ai.provider.name": "openai",
+                "gen_ai.request.model": "gpt-4o-mini",
+                "gen_ai.usage.input_tokens": 1000,
+                "gen_ai.usage.output_tokens": 10,
+            }
+        )
+    provider.shutdown()
+
+
+def tenants(spanmeter: Run, *arguments: str) -> list[str]:
+    """The tenants that a report of the ledger has, in order."""
+    done = spanmeter("report", *arguments, "--format", "csv")
+    assert done.stderr == ""
+    return sorted(line.partition(",")[0] for line in done.stdout.splitlines()[1:])
+
+
+def test_up_makes_the_ledger_and_books_what_is_sent(
+    serve: Serve, spanmeter: Run, empty_dsn: str
+) -> None:
+    server = serve("up", "--dsn", empty_dsn)
+    assert f"export OTEL_EXPORTER_OTLP_ENDPOINT=http://{server.address}\n" in server.printed
+    send(server.address, "acme")
+    assert tenants(spanmeter, "--dsn", empty_dsn) == ["acme"]
+    assert server.end() == 0
+
+
+def test_a_collector_books_in_the_ledger_of_the_environment(
+    serve: Serve, spanmeter: Run, plain_dsn: str
+) -> None:
+    server = serve("collector", SPANMETER_DSN=plain_dsn)
+    assert server.printed == f"READY grpc={server.address}\n"
+    send(server.address, "globex")
+    assert server.end() == 0
+    assert tenants(spanmeter, "--dsn", plain_dsn) == ["globex"]
+
+
+@pytest.mark.timeout(180)
+def test_an_embedded_ledger_stays_between_runs_and_can_be_read_meanwhile(
+    serve: Serve, spanmeter: Run, data: Path
+) -> None:
+    for tenant, known in (("acme", ["acme"]), ("globex", ["acme", "globex"])):
+        server = serve("up", "--data", str(data))
+        send(server.address, tenant)
+        assert tenants(spanmeter, "--data", str(data)) == known
+        assert server.end() == 0
+    assert tenants(spanmeter, "--data", str(data)) == ["acme", "globex"]
+
+
+def test_a_password_is_neither_printed_nor_logged(
+    serve: Serve, plain_dsn: str, tmp_path: Path
+) -> None:
+    dsn = re.sub("//postgres@", "//postgres:hunter2@", plain_dsn)
+    assert "hunter2" in dsn
+    server = serve("up", "--dsn", dsn, "--log-level", "debug")
+    send(server.address, "acme")
+    assert server.end() == 0
+    assert "psql " in server.printed
+    assert "hunter2" not in server.printed
+    assert "hunter2" not in (tmp_path / "log").read_text()
+
+
+def test_a_taken_port_is_one_sentence(spanmeter: Run, plain_dsn: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        refused = spanmeter("up", "--dsn", plain_dsn, "--grpc", address, "--log-level", "error")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"Error: cannot listen on {address}: ")
+    assert "--grpc" in refused.stderr
+
+
+def test_a_collector_refuses_a_database_without_a_ledger(spanmeter: Run, empty_dsn: str) -> None:
+    refused = spanmeter("collector", "--dsn", empty_dsn)
+    assert refused.returncode == 1
+    assert refused.stderr.endswith("make one with `spanmeter db init`\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user can enter its own directories")
+def test_a_directory_that_postgresql_cannot_enter_is_one_sentence(
+    spanmeter: Run, tmp_path: Path
+) -> None:
+    refused = spanmeter("up", "--data", str(tmp_path / "ledger"))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "choose a directory such as" in refused.stderr

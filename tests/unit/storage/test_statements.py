@@ -1,0 +1,42 @@
+"""The .sql files: statements by name, each with a sentence, none that nobody uses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import spanmeter.storage
+from spanmeter.storage import statements
+from spanmeter.storage.migrations import migrations
+
+(PACKAGE,) = map(Path, spanmeter.storage.__path__)
+FILES = sorted(path.stem for path in (PACKAGE / "sql").glob("*.sql"))
+
+
+def test_a_statement_is_what_stands_under_its_name() -> None:
+    loaded = statements.load("schema")
+    assert loaded["lock"].as_string() == "SELECT pg_advisory_lock(%s)"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_statement_has_a_sentence(file: str) -> None:
+    text = (PACKAGE / "sql" / f"{file}.sql").read_text()
+    headed = re.findall(r"^-- (\w+) --\n-- [A-Z].+", text, re.MULTILINE)
+    assert headed == list(statements.load(file))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_statement_is_used(file: str) -> None:
+    code = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    dynamic = {"hour", "day", "insert_events", "insert_rejected"}
+    for name in statements.load(file):
+        assert f'["{name}"]' in code or (name in dynamic and f'"{name}"' in code)
+
+
+def test_migrations_are_numbered_without_a_gap_and_say_why() -> None:
+    names = [migration.name for migration in migrations()]
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    for migration in migrations():
+        assert re.match(r"-- [A-Z].+\.\n", migration.text), migration.name
