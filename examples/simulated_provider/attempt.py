@@ -67,6 +67,7 @@ class Attempt:
                 call.streams or self._endpoint.streams,
             )
             exchange = self._endpoint.answer(call) if self._reply.status == 200 else None
+            self._streams |= exchange is not None and exchange.streams
         except RefusedError as refusal:
             await self._refuse(refusal.status, refusal.message)
             return
