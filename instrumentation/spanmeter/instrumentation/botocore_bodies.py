@@ -223,6 +223,7 @@ _BODIES: Final[tuple[tuple[str, Any], ...]] = (
     ("urllib3", Urllib3Body),
     ("aiohttp", AiohttpBody),
     ("httpx", HttpxBody),
+    ("httpx2", HttpxBody),
 )
 
 

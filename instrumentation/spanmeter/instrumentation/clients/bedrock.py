@@ -18,7 +18,7 @@ from spanmeter.instrumentation.clients.bedrock_usage import (
     openai_stream_attributes,
     read_invoked_and_model,
 )
-from spanmeter.instrumentation.endpoint import Endpoint, Json, mapping
+from spanmeter.instrumentation.endpoint import Endpoint, Json, mapping, no_texts
 from spanmeter.instrumentation.instrumentor import (
     Arguments,
     ClientInstrumentor,
@@ -84,6 +84,8 @@ def _endpoint_of(endpoint: Endpoint, operation: str, model_id: str) -> Endpoint:
         return endpoint
     kind = next((kind for part, kind in OPERATIONS_BY_MODEL if part in model_id), names.CHAT)
     endpoint = endpoint._replace(operation=kind)
+    if kind in {names.IMAGE_GENERATION, names.RERANK}:
+        endpoint = endpoint._replace(said=no_texts)
     name = model_name(model_id)
     # Only an id of its own tells at which price a model is served: its name does not.
     if name is not None and name.startswith("arn:"):
