@@ -1,0 +1,95 @@
+"""google-genai 1.x to 3.x: the Gemini API, and Vertex AI.
+
+Every request of the SDK's own goes through `BaseApiClient._request` or `_async_request`, above its
+retries and below its automatic function calling and continuation, so that each turn is a call of
+its own, and the functions that the model calls run in the application's context.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from spanmeter.instrumentation.aiohttp_transport import ANY_SESSION, patch_aiohttp
+from spanmeter.instrumentation.clients.google_interactions import INTERACTIONS
+from spanmeter.instrumentation.clients.google_live import LIVE
+from spanmeter.instrumentation.clients.google_usage import endpoint_of
+from spanmeter.instrumentation.endpoint import mapping
+from spanmeter.instrumentation.instrumentor import (
+    Arguments,
+    ClientInstrumentor,
+    Keywords,
+    Patch,
+    Request,
+)
+from spanmeter.instrumentation.lazy_streams import lazy_async_stream, lazy_stream
+
+_LOCATION: Final = re.compile(r"/locations/([^/]+)/")
+
+
+def _describe(
+    http_client_of: Callable[[Any], object],
+) -> Callable[[Any, Arguments, Keywords], Request | None]:
+    def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
+        http_request = args[0] if args else kwargs["http_request"]
+        url = urlsplit(http_request.url)
+        body = mapping(http_request.data)
+        found = endpoint_of(url.path, body) if http_request.method.upper() == "POST" else None
+        if found is None:
+            return None
+        endpoint, model = found
+        location = _LOCATION.search(url.path)
+        return Request(
+            endpoint=endpoint,
+            provider="gcp.vertex_ai" if client.vertexai else "gcp.gemini",
+            model=model,
+            http_client=http_client_of(client),
+            server_address=url.hostname or "",
+            server_port=url.port or (443 if url.scheme == "https" else 80),
+            body=body,
+            streamed=url.path.endswith(":streamGenerateContent"),
+            region=location.group(1) if location else None,
+        )
+
+    return describe
+
+
+def _http_client(client: Any) -> object:
+    return client._httpx_client  # noqa: SLF001 - the same name in every major
+
+
+def _async_http_client(client: Any) -> object:
+    if client._use_aiohttp():  # noqa: SLF001 - as above
+        return ANY_SESSION
+    http_client = client._async_httpx_client  # noqa: SLF001 - as above
+    # Since 3.x the SDK's own client sends through another one for each event loop.
+    per_loop = getattr(http_client, "_per_loop", False)
+    return http_client._client_for_running_loop() if per_loop else http_client  # noqa: SLF001
+
+
+class GoogleGenAIInstrumentor(ClientInstrumentor):
+    """Meters the `google-genai` package."""
+
+    package = "google_genai"
+    patches = (
+        Patch(
+            "google.genai._api_client",
+            "BaseApiClient._request",
+            _describe(_http_client),
+            also=lambda module: patch_aiohttp(),
+        ),
+        Patch(
+            "google.genai._api_client",
+            "BaseApiClient._async_request",
+            _describe(_async_http_client),
+            is_async=True,
+        ),
+        *INTERACTIONS,
+    )
+    taps = (
+        lazy_stream("google.genai.models", "Models.generate_content_stream"),
+        lazy_async_stream("google.genai.models", "AsyncModels.generate_content_stream"),
+        lazy_stream("google.genai.chats", "Chat.send_message_stream"),
+        lazy_async_stream("google.genai.chats", "AsyncChat.send_message_stream"),
+        *LIVE,
+    )

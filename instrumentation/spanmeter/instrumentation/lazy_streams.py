@@ -1,0 +1,80 @@
+"""Streams that a library begins only when they are first read.
+
+Whoever asks for such a stream may hand it to somebody else to read, outside of the usage context
+that it was asked for in: a web framework, say. Reading it is done in the context of whoever asked.
+"""
+
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from typing import Any
+
+from opentelemetry.context import Context, get_current
+
+from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.identity import identity_in
+from spanmeter.instrumentation.instrumentor import Arguments, Begin, Keywords, Tap
+
+
+def lazy_stream(module: str, name: str) -> Tap:
+    """The tap for a function that returns a generator."""
+    return Tap(module, name, _reading)
+
+
+def lazy_async_stream(module: str, name: str) -> Tap:
+    """The tap for a coroutine function that returns an async generator."""
+    return Tap(module, name, _reading_async)
+
+
+def _reading(begin: Begin) -> Callable[..., Any]:
+    def wrapper(
+        wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
+    ) -> Any:
+        stream = wrapped(*args, **kwargs)
+        lazy = inspect.isgenerator(stream) and identity_in()
+        return _read_in(get_current(), stream) if lazy else stream
+
+    return wrapper
+
+
+def _reading_async(begin: Begin) -> Callable[..., Awaitable[Any]]:
+    async def wrapper(
+        wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Arguments, kwargs: Keywords
+    ) -> Any:
+        stream = await wrapped(*args, **kwargs)
+        lazy = inspect.isasyncgen(stream) and identity_in()
+        return _read_async_in(get_current(), stream) if lazy else stream
+
+    return wrapper
+
+
+# The context is entered for each step and left before the item is handed out.
+
+
+def _read_in(context: Context, stream: Generator[Any]) -> Generator[Any]:
+    try:
+        while True:
+            entry = Entry(context)
+            try:
+                item = next(stream)
+            except StopIteration:
+                return
+            finally:
+                entry.leave()
+            yield item
+    finally:
+        stream.close()
+
+
+async def _read_async_in(context: Context, stream: AsyncGenerator[Any]) -> AsyncGenerator[Any]:
+    try:
+        while True:
+            entry = Entry(context)
+            try:
+                item = await anext(stream)
+            except StopAsyncIteration:
+                return
+            finally:
+                entry.leave()
+            yield item
+    finally:
+        await stream.aclose()
