@@ -163,7 +163,8 @@ def _blocks(body: JSON) -> Iterator[Block]:
 
 def _marked(parts: list[JSON]) -> Iterator[Block]:
     """The parts as blocks; one before a cache point is to be kept."""
-    for part, following in zip_longest(parts, parts[1:], fillvalue={}):
+    nothing: JSON = {}
+    for part, following in zip_longest(parts, parts[1:], fillvalue=nothing):
         if "cachePoint" not in part:
             text = prompt_of(part)
             point = following.get("cachePoint")

@@ -229,7 +229,7 @@ _BODIES: Final[tuple[tuple[str, Any], ...]] = (
 
 def watch(raw: Any, attempt: Attempt, watcher: Watcher, length: str | None) -> None:
     """Watches the body of a raw response; without a watch that fits, the attempt ends here."""
-    response_class: Any = type(raw)
+    response_class: Any = raw.__class__
     library = response_class.__module__.partition(".")[0]
     body = next((body for name, body in _BODIES if name == library), None)
     if body is None:

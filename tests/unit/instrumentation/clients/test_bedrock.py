@@ -10,14 +10,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any
 
-import boto3
+import boto3  # type: ignore[import-untyped]
 import pytest
-from aiobotocore.config import AioConfig
-from aiobotocore.httpxsession import HttpxSession
-from aiobotocore.session import get_session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.exceptions import EventStreamError as BrokenOff
+from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
+from aiobotocore.httpxsession import HttpxSession  # type: ignore[import-untyped]
+from aiobotocore.session import get_session  # type: ignore[import-untyped]
+from botocore.config import Config  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError, ClientError, EventStreamError  # type: ignore[import-untyped]
 from opentelemetry.trace import StatusCode
 
 from simulated_provider import Framing, Reply, Served, SimulatedProvider
@@ -52,7 +51,7 @@ LLAMA_BODY = json.dumps({"prompt": "How did we do?"})
 SLOW = Reply(chunks=50, chunk_delay=0.005)
 
 AsyncForm = Callable[[Any], Awaitable[None]]
-Form = Callable[[Any], None]
+Form = Callable[[Any], object]
 
 # botocore leaves the sockets of streams that are let go to the garbage collector.
 lets_go = pytest.mark.filterwarnings(
@@ -64,9 +63,15 @@ def without_retries(**options: Any) -> Config:
     return Config(retries={"total_max_attempts": 1}, **options)
 
 
+def client_of(provider: SimulatedProvider, service: str = "bedrock-runtime", **options: Any) -> Any:
+    """A client of one of AWS's services."""
+    boto: Any = boto3
+    return boto.client(service, endpoint_url=provider.url, **KEYS, **options)
+
+
 @pytest.fixture
 def client(provider: SimulatedProvider) -> Generator[Any]:
-    client: Any = boto3.client("bedrock-runtime", endpoint_url=provider.url, **KEYS)
+    client = client_of(provider)
     yield client
     client.close()
 
@@ -131,6 +136,10 @@ def invoke_stream(client: Any, **further: Any) -> Any:
     )
 
 
+def at_once(body: Any) -> None:
+    body.read()
+
+
 def in_pieces(body: Any) -> None:
     while body.read(7):
         pass
@@ -146,10 +155,10 @@ WHOLE: Mapping[str, Form] = {
     "read": lambda client: invoke(client)["body"].read(),
     "read of its length": lambda client: invoke(client)["body"].read(1_000_000),
     "read in pieces": lambda client: in_pieces(invoke(client)["body"]),
-    "lines": lambda client: deque(invoke(client)["body"].iter_lines()) and None,
+    "lines": lambda client: deque(invoke(client)["body"].iter_lines()),
     "read lines": lambda client: invoke(client)["body"].readlines(),
-    "chunks": lambda client: deque(invoke(client)["body"].iter_chunks(11)) and None,
-    "iterated": lambda client: deque(invoke(client)["body"]) and None,
+    "chunks": lambda client: deque(invoke(client)["body"].iter_chunks(11)),
+    "iterated": lambda client: deque(invoke(client)["body"]),
     "buffered": lambda client: json.load(io.BufferedReader(invoke(client)["body"])),
     "with": lambda client: by_with(invoke(client)["body"]),
     "parsed": lambda client: json.load(invoke(client)["body"]),
@@ -159,10 +168,10 @@ WHOLE: Mapping[str, Form] = {
 }
 
 STREAMS: Mapping[str, Form] = {
-    "converse": lambda client: deque(converse_stream(client)["stream"], maxlen=0) and None,
-    "invoke": lambda client: deque(invoke_stream(client)["body"], maxlen=0) and None,
-    "llama": lambda client: (
-        deque(invoke_stream(client, modelId=LLAMA, body=LLAMA_BODY)["body"], maxlen=0) and None
+    "converse": lambda client: deque(converse_stream(client)["stream"]),
+    "invoke": lambda client: deque(invoke_stream(client)["body"], maxlen=0),
+    "llama": lambda client: deque(
+        invoke_stream(client, modelId=LLAMA, body=LLAMA_BODY)["body"], maxlen=0
     ),
 }
 
@@ -394,7 +403,7 @@ PROFILE = "arn:aws:bedrock:eu-central-1:123456789012:application-inference-profi
 
 def test_a_model_behind_an_arn_is_what_the_answer_says(recorder: Recorder) -> None:
     with SimulatedProvider(deployments={PROFILE: HAIKU}) as provider:
-        client: Any = boto3.client("bedrock-runtime", endpoint_url=provider.url, **KEYS)
+        client = client_of(provider)
         invoke(client, modelId=PROFILE)["body"].read()
         deque(invoke_stream(client, modelId=PROFILE)["body"])
         client.close()
@@ -469,12 +478,8 @@ def test_errors(
     error: str,
 ) -> None:
     provider.enqueue(reply)
-    client: Any = boto3.client(
-        "bedrock-runtime",
-        endpoint_url=provider.url,
-        config=without_retries(read_timeout=0.2 if reply.hang else 5),
-        **KEYS,
-    )
+    config = without_retries(read_timeout=0.2 if reply.hang else 5)
+    client = client_of(provider, config=config)
     with pytest.raises((ClientError, BotoCoreError)):
         ask(client)
     client.close()
@@ -556,7 +561,7 @@ def test_a_stream_that_breaks_off_is_one_failed_span(
     stream = stream_of(ask)(client)
     with pytest.raises(Exception) as caught:  # noqa: PT011 - the library's own, by kind of break
         deque(stream)
-    assert isinstance(caught.value, BrokenOff) is (reply.error_after is not None)
+    assert isinstance(caught.value, EventStreamError) is (reply.error_after is not None)
     span = recorder.only()
     assert span[names.ERROR_TYPE] == error
     assert span[names.USAGE_SOURCE] == names.SOURCE_ESTIMATE
@@ -567,7 +572,7 @@ def test_a_stream_that_breaks_off_is_one_failed_span(
 @pytest.mark.parametrize(
     ("take", "error"),
     [
-        (lambda body: body.read(), "urllib3.exceptions.ProtocolError"),
+        (at_once, "urllib3.exceptions.ProtocolError"),
         (in_pieces, "botocore.exceptions.IncompleteReadError"),
     ],
 )
@@ -611,9 +616,7 @@ def test_a_cancelled_task_is_a_cancelled_span(
 
 
 def test_other_services_are_let_alone(recorder: Recorder, provider: SimulatedProvider) -> None:
-    client: Any = boto3.client(
-        "dynamodb", endpoint_url=provider.url, config=without_retries(), **KEYS
-    )
+    client = client_of(provider, "dynamodb", config=without_retries())
     with pytest.raises(ClientError):
         client.list_tables()
     client.close()
