@@ -46,7 +46,7 @@ def content(call: Call) -> Exchange:
 def batch(call: Call) -> Exchange:
     """POST /v1/batches: every line of the input is answered, at half the price."""
     lines = [
-        json.loads(line) for line in _kept(call, call.body["input_file_id"])["content"].split()
+        json.loads(line) for line in _kept(call, call.body["input_file_id"])["content"].splitlines()
     ]
     answers = [_answered(call, line) for line in lines]
     output = "".join(to_json(line) + "\n" for line, _ in answers).encode()

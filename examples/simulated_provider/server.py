@@ -50,6 +50,10 @@ class SimulatedProvider:
         """Script the next replies. Retries of a client take one each."""
         self._provider.script.add(*replies)
 
+    def keep(self, kept_id: str, made: dict[str, Any]) -> None:
+        """Have something that can be fetched by its id, as if it had been made here."""
+        self._provider.kept[kept_id] = made
+
     @property
     def requests(self) -> list[Received]:
         """Every request so far, as it was received."""
