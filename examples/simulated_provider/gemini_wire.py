@@ -23,9 +23,8 @@ from simulated_provider.prices import GOOGLE, PriceList, Tokens
 
 PRICES = PriceList(GOOGLE)
 
-VERTEX = "/v1beta1/projects/{project}/locations/{location}/publishers/google"
-PREFIXES = ("/v1beta", VERTEX)
-"""Where the Gemini API serves, and where Vertex AI does."""
+PREFIXES = ("/{version}", "/{version}/projects/{project}/locations/{location}/publishers/google")
+"""Where the Gemini API serves, and where Vertex AI does. SDKs up to 2.x ask for `v1beta`."""
 
 _ERRORS: dict[int, tuple[str, str]] = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),

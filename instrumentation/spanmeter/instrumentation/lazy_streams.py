@@ -31,7 +31,7 @@ def _reading(begin: Begin) -> Callable[..., Any]:
     ) -> Any:
         stream = wrapped(*args, **kwargs)
         lazy = inspect.isgenerator(stream) and identity_in()
-        return _read_in(get_current(), stream) if lazy else stream
+        return read_in(get_current(), stream) if lazy else stream
 
     return wrapper
 
@@ -42,7 +42,7 @@ def _reading_async(begin: Begin) -> Callable[..., Awaitable[Any]]:
     ) -> Any:
         stream = await wrapped(*args, **kwargs)
         lazy = inspect.isasyncgen(stream) and identity_in()
-        return _read_async_in(get_current(), stream) if lazy else stream
+        return read_async_in(get_current(), stream) if lazy else stream
 
     return wrapper
 
@@ -50,7 +50,8 @@ def _reading_async(begin: Begin) -> Callable[..., Awaitable[Any]]:
 # The context is entered for each step and left before the item is handed out.
 
 
-def _read_in(context: Context, stream: Generator[Any]) -> Generator[Any]:
+def read_in(context: Context, stream: Any) -> Generator[Any]:
+    """The items of a generator, each made in this context."""
     try:
         while True:
             entry = Entry(context)
@@ -65,7 +66,8 @@ def _read_in(context: Context, stream: Generator[Any]) -> Generator[Any]:
         stream.close()
 
 
-async def _read_async_in(context: Context, stream: AsyncGenerator[Any]) -> AsyncGenerator[Any]:
+async def read_async_in(context: Context, stream: Any) -> AsyncGenerator[Any]:
+    """The items of an async generator, each made in this context."""
     try:
         while True:
             entry = Entry(context)

@@ -32,7 +32,7 @@ def _describe(
 ) -> Callable[[Any, Arguments, Keywords], Request | None]:
     def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         http_request = args[0] if args else kwargs["http_request"]
-        url = urlsplit(http_request.url)
+        url = urlsplit(str(http_request.url))
         body = mapping(http_request.data)
         found = endpoint_of(url.path, body) if http_request.method.upper() == "POST" else None
         if found is None:
@@ -67,6 +67,11 @@ def _async_http_client(client: Any) -> object:
     return http_client._client_for_running_loop() if per_loop else http_client  # noqa: SLF001
 
 
+def _send_by_aiohttp(module: Any) -> None:
+    """Async requests go by aiohttp where it is installed."""
+    patch_aiohttp()
+
+
 class GoogleGenAIInstrumentor(ClientInstrumentor):
     """Meters the `google-genai` package."""
 
@@ -76,7 +81,7 @@ class GoogleGenAIInstrumentor(ClientInstrumentor):
             "google.genai._api_client",
             "BaseApiClient._request",
             _describe(_http_client),
-            also=lambda module: patch_aiohttp(),
+            also=_send_by_aiohttp,
         ),
         Patch(
             "google.genai._api_client",

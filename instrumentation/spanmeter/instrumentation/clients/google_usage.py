@@ -214,12 +214,13 @@ def videos_asked(body: Json) -> Attributes:
     )
 
 
+def read_operation(body: Json) -> Reading:
+    """The name of an operation, which goes on after this answer."""
+    return Reading(error=error_of(body), deferred=True)
+
+
 VIDEO: Final = Endpoint(
-    names.VIDEO_GENERATION,
-    lambda body: Reading(deferred=True),
-    lambda body: Reading(deferred=True),
-    counts,
-    asked=videos_asked,
+    names.VIDEO_GENERATION, read_operation, read_operation, counts, asked=videos_asked
 )
 
 
