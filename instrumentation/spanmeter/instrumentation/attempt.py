@@ -151,26 +151,42 @@ class Attempt:
         attributes.update(counted)
         if attributes:
             attributes[names.USAGE_SOURCE] = names.SOURCE_PROVIDER
-        if not (complete and self._usage) and self._said is not None and not self._reading.deferred:
+        if self._said is None or self._reading.deferred:
+            return attributes
+        if not (complete and self._usage):
             attributes.update(self._estimate(counted, self._said))
+        elif names.OUTPUT_TOKENS in counted and names.INPUT_TOKENS not in counted:
+            attributes.update(self._estimated_input())
         return attributes
 
     def _estimate(self, known: Attributes, said: Callable[[], Iterable[str]]) -> Attributes:
         """The counts that never came, from the texts themselves; of what the provider said, the
         larger."""
         if self._endpoint.said is no_texts:
-            return {names.USAGE_SOURCE: names.SOURCE_ESTIMATE} if known else {}
-        model = self._reading.model or self._model or ""
-        output = estimated(said(), self._provider, model)
+            if known:
+                return {names.USAGE_SOURCE: names.SOURCE_ESTIMATE}
+            # What is counted in other units, as images are, has no tokens to be missed.
+            return {} if self._reading.quantities else self._estimated_input()
+        output = estimated(said(), self._provider, self._model_named)
         counted = known.get(names.OUTPUT_TOKENS, 0)
         estimate: Attributes = {
             names.OUTPUT_TOKENS: max(output.tokens, int(counted)),
             names.USAGE_SOURCE: output.source,
         }
         if names.INPUT_TOKENS not in known:
-            prompt = estimated(self._endpoint.prompt(self._body), self._provider, model)
-            estimate[names.INPUT_TOKENS] = prompt.tokens
+            estimate.update(self._estimated_input())
         return estimate
+
+    def _estimated_input(self) -> Attributes:
+        """The prompt's count, where the endpoint knows which texts of a request are prompt."""
+        if self._endpoint.prompt is no_texts:
+            return {}
+        prompt = estimated(self._endpoint.prompt(self._body), self._provider, self._model_named)
+        return {names.INPUT_TOKENS: prompt.tokens, names.USAGE_SOURCE: prompt.source}
+
+    @property
+    def _model_named(self) -> str:
+        return self._reading.model or self._model or ""
 
     def _fetched(self) -> Attributes:
         """A response that was made earlier counts here only if nobody has counted it."""
