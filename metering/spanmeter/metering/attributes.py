@@ -91,6 +91,9 @@ REALTIME: Final = "realtime"
 RECORDED: Final = "recorded"
 """What the application records itself: GPU seconds, a model of its own."""
 
+SELF_HOSTED: Final = "self_hosted"
+"""The provider of what the application records without naming one."""
+
 FETCH_RESPONSE: Final = "fetch_response"
 """Fetching a response made earlier: a request, but no use of a model. Never metered."""
 

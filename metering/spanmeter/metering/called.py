@@ -1,6 +1,6 @@
 """What was called: provider, model, tier."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
 from spanmeter.metering.dialects import Dialect
@@ -8,6 +8,12 @@ from spanmeter.metering.providers import canonical_provider
 from spanmeter.metering.reading import first_text, flag, text
 from spanmeter.metering.span import Attributes
 from spanmeter.metering.unmeterable import Unmeterable
+
+NEED_A_MODEL: Final = frozenset(
+    {names.CHAT, names.GENERATE_CONTENT, names.TEXT_COMPLETION, names.EMBEDDINGS}
+)
+"""Operations whose every request and answer names its model. Other endpoints have a default that
+their answers may leave unsaid; what an application records may have none."""
 
 
 class Called(NamedTuple):
@@ -24,15 +30,18 @@ class Called(NamedTuple):
 
 
 def read_called(attributes: Attributes, dialect: Dialect, operation: str) -> Called:
-    """The request a span is of. Raises `Unmeterable` without a provider or without any model."""
+    """The request a span is of. Raises `Unmeterable` without a provider, or without any model where
+    there must be one."""
     provider = canonical_provider(first_text(attributes, dialect.provider) or "")
+    if not provider and operation == names.RECORDED:
+        provider = names.SELF_HOSTED
     if not provider:
         raise Unmeterable(
             "no_provider", f"{dialect.provider[0]} is missing; no rate can be found without it"
         )
     request_model = first_text(attributes, dialect.request_model)
     response_model = first_text(attributes, dialect.response_model)
-    if request_model is None and response_model is None:
+    if request_model is None and response_model is None and operation in NEED_A_MODEL:
         raise Unmeterable(
             "no_model",
             f"neither {dialect.request_model[0]} nor {dialect.response_model[0]} is given",

@@ -40,6 +40,14 @@ class Cost(NamedTuple):
 
 UNPRICED: Final = Cost(None, "unpriced")
 
+FREE_UNITS: Final = frozenset({"web_fetches"})
+"""Units that no provider charges for: what a fetched page costs is the tokens that it brings.
+
+Source: platform.claude.com/docs/en/agents-and-tools/tool-use/web-fetch-tool, "Usage and pricing"."""
+
+TOLD_IN: Final = {"images": "output_image_tokens", "videos": "video_seconds"}
+"""Units → the unit in which the same thing is charged for, where an answer gives both."""
+
 
 def priced_quantities(tokens: Tokens, others: Mapping[str, Decimal]) -> dict[str, Quantity]:
     """A call's counts under the catalogue's unit names, with one request."""
@@ -100,7 +108,19 @@ def _cost_of(quantities: Quantities, rate: Rate) -> Cost:
 
 
 def _uncovered(quantities: Quantities, rate: Rate) -> bool:
-    return any(amount and unit not in rate.covers for unit, amount in quantities.items())
+    return any(
+        amount and unit not in rate.covers and not _told_otherwise(unit, quantities)
+        for unit, amount in quantities.items()
+    )
+
+
+def _told_otherwise(unit: str, quantities: Quantities) -> bool:
+    """Whether the unit adds nothing to what others say: it is free, or a detail of one of them, as
+    `images.1024x1024.low` is of `images`."""
+    head, _, detail = unit.partition(".")
+    if detail:
+        return head in quantities
+    return unit in FREE_UNITS or TOLD_IN.get(unit) in quantities
 
 
 def _components(quantities: Quantities, rate: Rate) -> tuple[Component, ...] | None:

@@ -8,15 +8,16 @@ from typing import Final, NamedTuple
 from spanmeter.metering import attributes as names
 from spanmeter.metering.billable import Facts, billable_state
 from spanmeter.metering.called import Called, read_called
-from spanmeter.metering.costing import UNPRICED, Cost, cost_of, priced_quantities
+from spanmeter.metering.costing import UNPRICED, Cost, Quantities, cost_of, priced_quantities
 from spanmeter.metering.dialects import dialect_of
 from spanmeter.metering.outcome import Outcome, read_outcome, was_refused
-from spanmeter.metering.quantities import read_quantities
+from spanmeter.metering.quantities import check_parts, read_quantities
 from spanmeter.metering.rates import Rates
 from spanmeter.metering.raw_usage import raw_usage
 from spanmeter.metering.reading import mended, text
 from spanmeter.metering.span import Attributes, Span
 from spanmeter.metering.tokens import Tokens, read_tokens
+from spanmeter.metering.unit_rates import Rate
 from spanmeter.metering.usage_event import BillableState, CostQuality, UsageEvent, UsageSource
 from spanmeter.metering.usage_source import read_usage_source
 from spanmeter.metering.when import When, read_when
@@ -25,12 +26,27 @@ from spanmeter.metering.who import Who, read_who
 CURRENCY: Final = "USD"
 """The catalogue's prices are in US dollars."""
 
-PREFIXES: Final = (names.USAGE_DIMENSION_PREFIX, names.USAGE_CACHE_WRITE_PREFIX)
+PREFIXES: Final = (
+    names.USAGE_DIMENSION_PREFIX,
+    names.USAGE_CACHE_WRITE_PREFIX,
+    names.USAGE_QUANTITY_PREFIX,
+)
 """Attributes whose names cannot be listed: they are found by one pass over the span's."""
 
-REFUSED: Final = Cost(Decimal(0), "exact")
+NOTHING: Final = Cost(Decimal(0), "exact")
 REFUSED_RULE: Final = "refused-1"
 """Takes a rate's place: a provider that answers with an HTTP error bills nothing for the request."""
+
+FREE: Final = frozenset({("openai", names.MODERATION)})
+FREE_RULE: Final = "free-1"
+"""Takes a rate's place where a provider says that the operation costs nothing.
+
+Source: developers.openai.com/api/docs/guides/moderation ("free to use")."""
+
+SURCHARGED: Final = frozenset({("anthropic", "us")})
+"""Regions that a provider charges more for, which the catalogue does not know of.
+
+Source: platform.claude.com/docs/en/about-claude/pricing, "Data residency pricing" (1.1 times)."""
 
 
 class Counted(NamedTuple):
@@ -98,9 +114,12 @@ class Meter:
         called = read_called(attributes, dialect, operation)
         outcome = read_outcome(span, dialect)
         tokens = read_tokens(attributes, dialect, prefixed)
-        others = read_quantities(attributes, dialect)
-        source = read_usage_source(attributes, reported=tokens.reported or bool(others))
-        cost, rate_version = self._cost(called, outcome, tokens, others, attributes, when.time)
+        others = read_quantities(attributes, dialect, prefixed)
+        reported = tokens.reported or bool(others)
+        source = read_usage_source(attributes, reported=reported)
+        quantities = priced_quantities(tokens, others) if reported else {}
+        check_parts(quantities, others)
+        cost, rate_version = self._cost(called, outcome, quantities, attributes, when.time)
         counted = Counted(others, source, raw_usage(attributes))
         charge = _charge(attributes, who, outcome, tokens, cost, rate_version)
         told = Told(dialect.name, mended(span.scope_name), mended(span.scope_version))
@@ -110,28 +129,31 @@ class Meter:
         self,
         called: Called,
         outcome: Outcome,
-        tokens: Tokens,
-        others: Mapping[str, Decimal],
+        quantities: Quantities,
         attributes: Attributes,
         at: datetime,
     ) -> tuple[Cost, str | None]:
-        if not tokens.reported and not others:
-            if was_refused(attributes, outcome.status):
-                return REFUSED, REFUSED_RULE
-            return UNPRICED, None
-        quantities = priced_quantities(tokens, others)
-        provider, tier = called.provider, called.service_tier
-        asked, answered = called.request_model, called.response_model
-        rate = answered and self._rates.find(provider, answered, tier, at)
-        if not rate and asked is not None and asked != answered:
-            rate = self._rates.find(provider, asked, tier, at)
-            if rate and answered is not None:
-                # The price of the model that was asked for stands in for that of the one that answered.
-                rate = rate._replace(matched=False)
-        if not rate:
+        """The cost, and the rate or rule that made it. No quantities are none reported."""
+        if not quantities and was_refused(attributes, outcome.status):
+            return NOTHING, REFUSED_RULE
+        if (called.provider, called.operation) in FREE:
+            return NOTHING, FREE_RULE
+        rate = self._rate(called, at) if quantities else None
+        if rate is None:
             return UNPRICED, None
         cost = cost_of(quantities, rate)
         return cost, f"{self._rates.version}#{rate.name}" if cost.amount is not None else None
+
+    def _rate(self, called: Called, at: datetime) -> Rate | None:
+        provider, tier = called.provider, called.service_tier
+        asked, answered = called.request_model, called.response_model
+        rate = self._rates.find(provider, answered, tier, at) if answered is not None else None
+        stands_in = (provider, called.region) in SURCHARGED
+        if rate is None and asked is not None and asked != answered:
+            rate = self._rates.find(provider, asked, tier, at)
+            # The price of the model that was asked for stands in for that of the one that answered.
+            stands_in = stands_in or answered is not None
+        return rate._replace(matched=False) if rate is not None and stands_in else rate
 
 
 def _charge(

@@ -38,8 +38,14 @@ WIRE = sorted(
 FAMILIES = st.builds(
     "".join,
     st.tuples(
-        st.sampled_from([names.USAGE_DIMENSION_PREFIX, names.USAGE_CACHE_WRITE_PREFIX]),
-        ANY_TEXT | st.just("5m"),
+        st.sampled_from(
+            [
+                names.USAGE_DIMENSION_PREFIX,
+                names.USAGE_CACHE_WRITE_PREFIX,
+                names.USAGE_QUANTITY_PREFIX,
+            ]
+        ),
+        ANY_TEXT | st.sampled_from(["5m", "web_searches", "cache_audio_read_tokens"]),
         st.sampled_from(["", names.USAGE_CACHE_WRITE_SUFFIX]),
     ),
 )

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from spanmeter.metering.quantities import MAX_UNITS
 from spanmeter.metering.reading import MAX_COUNT, MAX_TEXT
 from spanmeter.metering.span import AttributeValue, Span
 from spanmeter.metering.unmeterable import Unmeterable
@@ -72,6 +73,27 @@ def refused(one: Span) -> Unmeterable:
         ({"usage.unit": "images", "usage.quantity": "1e-999999"}, "bad_quantity"),
         ({"usage.unit": "images", "usage.quantity": HUGE}, "bad_quantity"),
         ({"usage.unit": "input_tokens", "usage.quantity": 5}, "bad_quantity"),
+        ({"usage.quantity.input_tokens": 5}, "bad_quantity"),
+        ({"usage.quantity.": 5}, "bad_quantity"),
+        ({"usage.quantity.pages": "many"}, "bad_quantity"),
+        ({"usage.quantity.pa\0ges": 5}, "bad_text"),
+        ({f"usage.quantity.unit{n}": 1 for n in range(MAX_UNITS + 1)}, "bad_quantity"),
+        ({"usage.quantity.output_citation_tokens": 201}, "inconsistent_tokens"),
+        ({"usage.quantity.input_video_tokens": 1001}, "inconsistent_tokens"),
+        (
+            {
+                "gen_ai.usage.audio.input_tokens": 10,
+                "gen_ai.usage.audio.cache_read.input_tokens": 11,
+            },
+            "inconsistent_tokens",
+        ),
+        (
+            {
+                "gen_ai.usage.cache_read.input_tokens": 5,
+                "gen_ai.usage.image.cache_read.input_tokens": 6,
+            },
+            "inconsistent_tokens",
+        ),
         ({"gen_ai.usage.cache_read.input_tokens": 1001}, "inconsistent_tokens"),
         ({"gen_ai.usage.cache_write.input_tokens": 1001}, "inconsistent_tokens"),
         ({"gen_ai.usage.reasoning.output_tokens": 201}, "inconsistent_tokens"),

@@ -10,7 +10,23 @@ from spanmeter.metering.dialects.dialect import Dialect
 OPENTELEMETRY = Dialect(
     name="opentelemetry",
     operation=(names.OPERATION_NAME,),
-    calls=frozenset({names.CHAT, names.GENERATE_CONTENT, names.TEXT_COMPLETION, names.EMBEDDINGS}),
+    calls=frozenset(
+        {
+            names.CHAT,
+            names.GENERATE_CONTENT,
+            names.TEXT_COMPLETION,
+            names.EMBEDDINGS,
+            names.IMAGE_GENERATION,
+            names.VIDEO_GENERATION,
+            names.SPEECH,
+            names.TRANSCRIPTION,
+            names.MODERATION,
+            names.RERANK,
+            names.OCR,
+            names.REALTIME,
+            names.RECORDED,
+        }
+    ),
     provider=(names.PROVIDER_NAME,),
     request_model=(names.REQUEST_MODEL,),
     response_model=(names.RESPONSE_MODEL,),
