@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
+from spanmeter.instrumentation.framing import Framing
+
 Json = Mapping[str, Any]
 Attributes = dict[str, str | int | float]
 
@@ -61,6 +63,8 @@ class Endpoint(NamedTuple):
     `fetches` marks an endpoint that gives a response made earlier: metered at most once per
     response id and process, and only if the response's own call could not be (a background
     response). `results` reads one line of a file of results, each of which is a call of its own.
+
+    `framing` is how its streams are cut into events where their content type does not tell.
     """
 
     operation: str
@@ -74,6 +78,7 @@ class Endpoint(NamedTuple):
     fetches: bool = False
     results: Callable[[Json], Reading] | None = None
     asked: Callable[[Json], Attributes] = nothing_asked
+    framing: Callable[[], Framing] | None = None
 
 
 def endpoint_for(endpoints: Mapping[str, Endpoint], method: str, url: str) -> Endpoint | None:

@@ -16,7 +16,7 @@ from spanmeter.instrumentation.instrumentor import Arguments, Begin, Keywords, T
 
 
 def lazy_stream(module: str, name: str) -> Tap:
-    """The tap for a function that returns a generator."""
+    """The tap for a function that returns a generator, async or not."""
     return Tap(module, name, _reading)
 
 
@@ -30,6 +30,8 @@ def _reading(begin: Begin) -> Callable[..., Any]:
         wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:
         stream = wrapped(*args, **kwargs)
+        if inspect.isasyncgen(stream) and identity_in():
+            return read_async_in(get_current(), stream)
         lazy = inspect.isgenerator(stream) and identity_in()
         return read_in(get_current(), stream) if lazy else stream
 

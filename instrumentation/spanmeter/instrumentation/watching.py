@@ -170,7 +170,8 @@ def watcher_for(content_type: str, attempt: Attempt, call: Call) -> Watcher:
     """The watcher for a body of this content type."""
     if call.endpoint.results is not None:
         return ResultsWatcher(call, call.endpoint.results)
-    framing = framing_of(content_type)
+    stated = call.endpoint.framing
+    framing = stated() if stated is not None else framing_of(content_type)
     if framing is None:
         said_nothing = content_type.startswith(MEDIA)
         return MediaWatcher() if said_nothing else BodyWatcher(attempt, call.endpoint)

@@ -1,0 +1,87 @@
+"""Calls that a library makes on entering a context manager, and not when it is asked for one."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from spanmeter.instrumentation.call import Call
+from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.instrumentor import Arguments, Begin, Keywords, Request, Tap
+
+
+def entered_call(
+    module: str, name: str, describe: Callable[[Any, Arguments, Keywords], Request | None]
+) -> Tap:
+    """The tap for a function that returns a context manager, async or not. `describe` is that of
+    `Patch`."""
+
+    def wrapper_of(begin: Begin) -> Callable[..., Any]:
+        def wrapper(
+            wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
+        ) -> EnteredCall:
+            def request() -> Request | None:
+                return describe(instance, args, kwargs)
+
+            return EnteredCall(partial(_begin, begin, request), wrapped(*args, **kwargs))
+
+        return wrapper
+
+    return Tap(module, name, wrapper_of)
+
+
+@guarded
+def _begin(begin: Begin, request: Callable[[], Request | None]) -> tuple[Call, Entry] | None:
+    asked = request()
+    call = begin(asked) if asked is not None else None
+    return None if call is None else (call, Entry(call.provider_context()))
+
+
+class EnteredCall:
+    """The library's context manager; entering it is the call."""
+
+    def __init__(self, begin: Callable[[], tuple[Call, Entry] | None], manager: Any) -> None:
+        self._begin = begin
+        self._manager = manager
+
+    @contextmanager
+    def _calling(self) -> Generator[None]:
+        begun = self._begin()
+        if begun is None:
+            yield
+            return
+        call, entry = begun
+        try:
+            yield
+        except BaseException as exc:
+            call.raised(exc)
+            raise
+        finally:
+            entry.leave()
+        call.returned()
+
+    def __enter__(self) -> Any:
+        with self._calling():
+            return self._manager.__enter__()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Any:
+        return self._manager.__exit__(exc_type, exc, traceback)
+
+    async def __aenter__(self) -> Any:
+        with self._calling():
+            return await self._manager.__aenter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Any:
+        return await self._manager.__aexit__(exc_type, exc, traceback)
