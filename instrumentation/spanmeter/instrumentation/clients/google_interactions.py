@@ -127,6 +127,9 @@ ENDPOINTS: Final = {
     "GET /*/interactions/*": FETCH,
     f"POST {_VERTEX}": CREATE,
     f"GET {_VERTEX}/*": FETCH,
+    # As 1.x says it.
+    f"POST {_VERTEX[1:]}": CREATE,
+    f"GET {_VERTEX[1:]}/*": FETCH,
 }
 
 
@@ -161,9 +164,12 @@ def _provider(path: str) -> str:
 
 
 def _provider_of(client: Any) -> str:
-    adapter = getattr(client, "_client_adapter", None)
-    vertex = adapter is not None and adapter.is_vertex_ai()
-    return "gcp.vertex_ai" if vertex else "gcp.gemini"
+    return "gcp.vertex_ai" if client._is_vertex else "gcp.gemini"  # noqa: SLF001 - there is no other
+
+
+def _region_of(client: Any) -> str | None:
+    region: str | None = client._vertex_location  # noqa: SLF001 - as above
+    return region
 
 
 _SPEAKEASY: Final = "google.genai._gaos.basesdk"
@@ -171,5 +177,7 @@ _SPEAKEASY: Final = "google.genai._gaos.basesdk"
 INTERACTIONS: Final = (
     Patch(_SPEAKEASY, "BaseSDK.do_request", _describe("client")),
     Patch(_SPEAKEASY, "AsyncBaseSDK.do_request_async", _describe("async_client"), is_async=True),
-    *stainless_patches("google.genai._interactions", ENDPOINTS, provider_of=_provider_of),
+    *stainless_patches(
+        "google.genai._interactions", ENDPOINTS, provider_of=_provider_of, region_of=_region_of
+    ),
 )
