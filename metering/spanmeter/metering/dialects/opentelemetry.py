@@ -21,6 +21,7 @@ OPENTELEMETRY = Dialect(
             names.SPEECH,
             names.TRANSCRIPTION,
             names.MODERATION,
+            names.CLASSIFICATION,
             names.RERANK,
             names.OCR,
             names.REALTIME,
