@@ -15,6 +15,8 @@ from simulated_provider import (
     anthropic_wire,
     bedrock_invoke,
     bedrock_wire,
+    gemini_interactions,
+    gemini_live,
     gemini_predict,
     gemini_wire,
     openai_chat,
@@ -22,6 +24,7 @@ from simulated_provider import (
     openai_later,
     openai_media,
     openai_responses,
+    openai_sockets,
 )
 from simulated_provider.attempt import Asked, Attempt
 from simulated_provider.bodies import asked
@@ -34,6 +37,7 @@ from simulated_provider.served import Received, Record, summary
 ENDPOINTS: Sequence[Endpoint] = (
     *gemini_wire.ENDPOINTS,
     *gemini_predict.ENDPOINTS,
+    *gemini_interactions.ENDPOINTS,
     *openai_chat.ENDPOINTS,
     *openai_responses.ENDPOINTS,
     *openai_embeddings.ENDPOINTS,
@@ -66,6 +70,8 @@ class Provider:
         routes: list[BaseRoute] = [
             Route(each.path, _Answering(self, each), methods=[each.method]) for each in ENDPOINTS
         ]
+        routes.extend(openai_sockets.routes(self))
+        routes.extend(gemini_live.routes(self))
         routes.append(Route("/_served", self._show_served))
         routes.append(Route("/_requests", self._show_requests))
         return Starlette(routes=routes)

@@ -111,7 +111,7 @@ class _Server(uvicorn.Server):
                 provider.app(),
                 loop="asyncio",
                 http=_Cuttable,
-                ws="none",
+                ws="auto",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
