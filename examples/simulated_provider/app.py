@@ -19,12 +19,15 @@ from simulated_provider import (
     gemini_live,
     gemini_predict,
     gemini_wire,
+    groq_wire,
+    ollama_wire,
     openai_chat,
     openai_embeddings,
     openai_later,
     openai_media,
     openai_responses,
     openai_sockets,
+    together_wire,
 )
 from simulated_provider.attempt import Asked, Attempt
 from simulated_provider.bodies import asked
@@ -46,6 +49,9 @@ ENDPOINTS: Sequence[Endpoint] = (
     *anthropic_wire.ENDPOINTS,
     *bedrock_wire.ENDPOINTS,
     *bedrock_invoke.ENDPOINTS,
+    *groq_wire.ENDPOINTS,
+    *together_wire.ENDPOINTS,
+    *ollama_wire.ENDPOINTS,
 )
 
 
