@@ -116,7 +116,7 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     @guarded
     def _tap(self, tap: Tap, module: Any) -> None:
-        if hasattr(module, tap.name.partition(".")[0]):
+        if _has(module, tap.name):
             wrapt.wrap_function_wrapper(module, tap.name, tap.wrapper(self.begin))
 
     @guarded
@@ -159,6 +159,13 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             further=further,
             body=request.body,
         )
+
+
+def _has(module: Any, name: str) -> bool:
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is not None
 
 
 @guarded
