@@ -15,11 +15,14 @@ from simulated_provider import (
     anthropic_wire,
     bedrock_invoke,
     bedrock_wire,
+    cohere_wire,
     gemini_interactions,
     gemini_live,
     gemini_predict,
     gemini_wire,
     groq_wire,
+    mistral_conversations,
+    mistral_wire,
     ollama_wire,
     openai_chat,
     openai_embeddings,
@@ -52,6 +55,9 @@ ENDPOINTS: Sequence[Endpoint] = (
     *groq_wire.ENDPOINTS,
     *together_wire.ENDPOINTS,
     *ollama_wire.ENDPOINTS,
+    *mistral_wire.ENDPOINTS,
+    *mistral_conversations.ENDPOINTS,
+    *cohere_wire.ENDPOINTS,
 )
 
 
