@@ -20,7 +20,10 @@ minutes."""
 
 
 class Attempt:
-    """One request to a provider, and its span. However it ends, it ends once."""
+    """One request to a provider, and its span. However it ends, it ends once.
+
+    `record` records what the answer says of uses beside its own.
+    """
 
     __slots__ = (
         "_accepted",
@@ -29,6 +32,7 @@ class Attempt:
         "_model",
         "_provider",
         "_reading",
+        "_record",
         "_said",
         "_started",
         "_unended",
@@ -37,9 +41,16 @@ class Attempt:
     )
 
     def __init__(
-        self, span: Span, endpoint: Endpoint, provider: str, model: str | None, body: Json
+        self,
+        span: Span,
+        endpoint: Endpoint,
+        provider: str,
+        model: str | None,
+        body: Json,
+        record: Callable[[Reading], None],
     ) -> None:
         self.span = span
+        self._record = record
         self._endpoint = endpoint
         self._provider = provider
         self._model = model
@@ -66,6 +77,7 @@ class Attempt:
             quantities={**known.quantities, **reading.quantities},
             deferred=reading.deferred or known.deferred,
             operation=reading.operation or known.operation,
+            beside=reading.beside or known.beside,
         )
         if reading.usage:
             self._usage.update(
@@ -121,6 +133,14 @@ class Attempt:
             self._describe(complete=error_type is None)
         finally:
             self.span.end()
+        for beside in self._reading.beside:
+            # At the tier and in the place of the answer that it is a part of.
+            self._record(
+                beside._replace(
+                    service_tier=beside.service_tier or self._reading.service_tier,
+                    region=beside.region or self._reading.region,
+                )
+            )
 
     def _describe(self, *, complete: bool) -> None:
         reading = self._reading

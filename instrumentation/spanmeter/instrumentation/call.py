@@ -88,7 +88,9 @@ class Call:
             self._current.end(error_type=names.CANCELLED)
         self.attempts += 1
         span = self._span() or self._no_span()
-        self._current = Attempt(span, self.endpoint, self.provider, self.model, self.body)
+        self._current = Attempt(
+            span, self.endpoint, self.provider, self.model, self.body, self.result
+        )
         return self._current
 
     @guarded
@@ -107,17 +109,22 @@ class Call:
         return NonRecordingSpan(get_current_span(self.context).get_span_context())
 
     def result(self, reading: Reading) -> None:
-        """Records one call of many that were made together, whose results have come in one file."""
+        """Records a call that another's answer tells of: one of many that were made together, whose
+        results have come in one file, or another model's part in it."""
         if not first_seen(self.provider, reading.response_id):
             return
         operation = reading.operation or names.CHAT
+        attributes = {**self._attributes, names.OPERATION_NAME: operation}
+        if self.model is not None and reading.model is not None:
+            attributes[names.REQUEST_MODEL] = reading.model
         span = self._tracer.start_span(
             f"{operation} {reading.model or ''}".rstrip(),
             context=self.context,
             kind=SpanKind.CLIENT,
-            attributes={**self._attributes, names.OPERATION_NAME: operation},
+            attributes=attributes,
         )
-        attempt = Attempt(span, self.endpoint._replace(fetches=False), self.provider, None, {})
+        endpoint = self.endpoint._replace(fetches=False)
+        attempt = Attempt(span, endpoint, self.provider, None, {}, self.result)
         attempt.took(reading)
         attempt.end()
 

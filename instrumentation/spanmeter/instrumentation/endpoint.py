@@ -20,7 +20,8 @@ class Reading(NamedTuple):
     the provider says. `quantities` are amounts, by unit, that the answer shows outside of a usage
     block: its images, its searches. `deferred` is whether the provider works on after this answer,
     so that its counts are in the one that is fetched later. `operation` is what a line of a file of
-    results was asked for.
+    results was asked for. `beside` are uses of other models in the course of the answer, whose
+    usage is not in its own: each is a record of its own.
     """
 
     response_id: str | None = None
@@ -33,6 +34,7 @@ class Reading(NamedTuple):
     quantities: Mapping[str, int | float] = {}
     deferred: bool = False
     operation: str | None = None
+    beside: tuple["Reading", ...] = ()
 
 
 def no_texts(body: Json) -> Iterable[str]:

@@ -21,14 +21,18 @@ def stainless_patches(
     provider_of: Callable[[Any], str],
     region_of: Callable[[Any], str | None] = lambda client: None,
     ask_for_usage: Callable[[Any, Any], bool] = lambda client, options: False,
+    as_served: Callable[[Any, Endpoint, str | None], Endpoint] = lambda client, endpoint, model: (
+        endpoint
+    ),
     also: Callable[[Any], None] = lambda module: None,
 ) -> tuple[Patch, Patch]:
     """Where to wrap a Stainless-made SDK, given its endpoints (see `endpoint_for`).
 
     `provider_of` names the provider that a client object calls, `region_of` the region that its
-    address names. `ask_for_usage` may change the
-    request's options so that the provider reports usage; it says whether it has, so that what it
-    caused is hidden. `also` may patch the `_base_client` module further.
+    address names. `ask_for_usage` may change the request's options so that the provider reports
+    usage; it says whether it has, so that what it caused is hidden. `as_served` is given the client,
+    an endpoint and the model that is asked for, and returns the endpoint as the client's provider
+    serves it. `also` may patch the `_base_client` module further.
     """
 
     def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
@@ -37,12 +41,13 @@ def stainless_patches(
         if endpoint is None:
             return None
         body = mapping(options.json_data)
-        model = body.get("model")
+        asked = body.get("model")
+        model = asked if isinstance(asked, str) else None
         url = client.base_url
         return Request(
-            endpoint=endpoint,
+            endpoint=as_served(client, endpoint, model),
             provider=provider_of(client),
-            model=model if isinstance(model, str) else None,
+            model=model,
             http_client=client._client,  # noqa: SLF001 - the same name in every major
             server_address=str(url.host),
             server_port=url.port or (443 if url.scheme == "https" else 80),
