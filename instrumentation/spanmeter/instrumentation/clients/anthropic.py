@@ -1,73 +1,55 @@
-"""anthropic 0.x to 2.x.
+"""anthropic 0.x to 2.x, with its clients for the clouds."""
 
-Usage blocks: platform.claude.com/docs/en/api/messages. `input_tokens` is exclusive here: cache
-reads and writes stand beside it and are added. In a stream `message_start` carries a first usage,
-and each `message_delta` a cumulative one, which replaces what it names.
-"""
-
-from collections.abc import Iterable
+import functools
 from typing import Any, Final
 
 from spanmeter.instrumentation.call import current_call
-from spanmeter.instrumentation.endpoint import Attributes, Endpoint, Json, Reading, counts, mapping
+from spanmeter.instrumentation.clients.anthropic_messages import ENDPOINTS, without_model
+from spanmeter.instrumentation.clients.openai_providers import (
+    COMPATIBLE,
+    declared,
+    provider_of_host,
+)
+from spanmeter.instrumentation.endpoint import Endpoint
 from spanmeter.instrumentation.instrumentor import ClientInstrumentor
 from spanmeter.instrumentation.stainless import stainless_patches
-from spanmeter.instrumentation.texts import prompt_of, texts_in
-from spanmeter.metering import attributes as names
+
+PROVIDERS_BY_CLASS: Final = (
+    ("Bedrock", "aws.bedrock"),
+    ("Vertex", "gcp.vertex_ai"),
+    ("Foundry", "azure.ai.inference"),
+)
+"""Parts of class names of clients, whose host may be a proxy's. Those for Anthropic's own platform
+in AWS and Google Cloud are not among them: Anthropic serves there, at its own prices."""
 
 
 def provider_of(client: Any) -> str:
-    """The provider that serves the client's requests: Anthropic itself, or a cloud."""
-    kind = type(client).__name__
-    if "Bedrock" in kind:
-        return "aws.bedrock"
-    return "gcp.vertex_ai" if "Vertex" in kind else "anthropic"
-
-
-def read_message(body: Json) -> Reading:
-    """A whole message."""
-    usage = mapping(body.get("usage"))
-    return Reading(
-        response_id=body.get("id"),
-        model=body.get("model"),
-        service_tier=usage.get("service_tier"),
-        usage=usage,
-        error=_error(body),
+    """The provider that serves the client's requests: a cloud, a service that speaks the same API,
+    else Anthropic itself."""
+    url = client.base_url
+    host, port = str(url.host), url.port
+    found = (
+        declared(host, port) or _provider_of_class(client.__class__) or provider_of_host(host, port)
     )
+    return "anthropic" if found == COMPATIBLE else found
 
 
-def read_event(event: Json) -> Reading:
-    """An event of a streamed message."""
-    kind = event.get("type")
-    if kind == "message_start":
-        return read_message(mapping(event.get("message")))
-    if kind == "message_delta":
-        return Reading(usage=mapping(event.get("usage")))
-    return Reading(error=_error(event), last=kind == "message_stop")
+@functools.cache
+def _provider_of_class(client_class: type[object]) -> str | None:
+    class_names = " ".join(each.__name__ for each in client_class.__mro__)
+    return next((provider for part, provider in PROVIDERS_BY_CLASS if part in class_names), None)
 
 
-def _error(body: Json) -> str | None:
-    error = body.get("error")
-    return str(mapping(error).get("type") or "error") if error else None
+def region_of(client: Any) -> str | None:
+    """The region of a cloud that a client is for."""
+    region = getattr(client, "aws_region", None) or getattr(client, "region", None)
+    return region if isinstance(region, str) else None
 
 
-def message_attributes(usage: Json) -> Attributes:
-    """`Usage`, made inclusive."""
-    written, read = usage.get("cache_creation_input_tokens"), usage.get("cache_read_input_tokens")
-    plain = usage.get("input_tokens")
-    by_ttl = mapping(usage.get("cache_creation"))
-    details = mapping(usage.get("output_tokens_details"))
-    return counts(
-        {
-            names.INPUT_TOKENS: None if plain is None else plain + (written or 0) + (read or 0),
-            names.CACHE_READ_INPUT_TOKENS: read,
-            names.CACHE_WRITE_INPUT_TOKENS: written,
-            names.cache_write("5m"): by_ttl.get("ephemeral_5m_input_tokens"),
-            names.cache_write("1h"): by_ttl.get("ephemeral_1h_input_tokens"),
-            names.OUTPUT_TOKENS: usage.get("output_tokens"),
-            names.REASONING_OUTPUT_TOKENS: details.get("thinking_tokens"),
-        }
-    )
+def as_served(client: Any, endpoint: Endpoint, model: str | None) -> Endpoint:
+    """The endpoint as the client's provider serves it."""
+    by_id = _provider_of_class(client.__class__) == "aws.bedrock"
+    return without_model(endpoint) if by_id and not (model or "").startswith("arn:") else endpoint
 
 
 def silence_own_tracing(base_client: Any) -> None:
@@ -81,28 +63,15 @@ def silence_own_tracing(base_client: Any) -> None:
         )
 
 
-def said_in(event: Json) -> Iterable[str]:
-    """What an event of a streamed message, or a whole one, says."""
-    yield from texts_in(event.get("delta"))
-    yield from texts_in(event.get("content_block"))
-    yield from texts_in(event.get("content"))
-
-
-MESSAGES: Final = Endpoint(
-    names.CHAT,
-    read_message,
-    read_event,
-    message_attributes,
-    (b"message_start", b"message_delta", b"message_stop", b'"error"'),
-    prompt_of,
-    said_in,
-)
-
-
 class AnthropicInstrumentor(ClientInstrumentor):
-    """Meters the `anthropic` package, its Bedrock and Vertex clients included."""
+    """Meters the `anthropic` package, its Bedrock, Vertex, Foundry and AWS clients included."""
 
     package = "anthropic"
     patches = stainless_patches(
-        package, {"POST /v1/messages": MESSAGES}, provider_of=provider_of, also=silence_own_tracing
+        package,
+        ENDPOINTS,
+        provider_of=provider_of,
+        region_of=region_of,
+        as_served=as_served,
+        also=silence_own_tracing,
     )

@@ -8,7 +8,7 @@ metrics, leave out what was read from or written to a cache.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from spanmeter.instrumentation.clients.anthropic import message_attributes, said_in
+from spanmeter.instrumentation.clients.anthropic_messages import message_attributes, said_in
 from spanmeter.instrumentation.clients.openai_completions import (
     completion_attributes,
     said_in_completion,
