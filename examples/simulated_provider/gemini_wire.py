@@ -193,9 +193,13 @@ def _so_far(usage: JSON, said: int) -> JSON:
     """The usage of a chunk in the middle: the prompt's, the thoughts', and what has been said."""
     final = usage.get("candidatesTokenCount", 0)
     so_far = min(said, final)
-    kept = {key: value for key, value in usage.items() if key != "candidatesTokensDetails"}
-    total = usage.get("totalTokenCount", 0) - final + so_far
-    return kept | {"candidatesTokenCount": so_far, "totalTokenCount": total}
+    counts = {"candidatesTokenCount": so_far}
+    if "totalTokenCount" in usage:
+        counts["totalTokenCount"] = usage["totalTokenCount"] - final + so_far
+    # What is 0 is left out, and so are the details of what is not complete.
+    left_out = {"candidatesTokenCount", "candidatesTokensDetails"}
+    kept = {key: value for key, value in usage.items() if key not in left_out}
+    return kept | {key: value for key, value in counts.items() if value}
 
 
 # `deployment` is the model's name.
