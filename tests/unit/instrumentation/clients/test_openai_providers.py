@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx2
 import pytest
 from openai import AsyncAzureOpenAI, AzureOpenAI, OpenAI
 
@@ -21,12 +20,6 @@ from spanmeter.metering import attributes as names
 from unit.instrumentation.recording import Recorder, check_usage
 
 ASK: Any = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "How did we do?"}]}
-
-
-@pytest.fixture(scope="module")
-def http_client() -> httpx2.Client:
-    # Reading the certificate authorities takes longer than all of these tests.
-    return httpx2.Client(verify=False)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +49,6 @@ def http_client() -> httpx2.Client:
     ],
 )
 def test_a_host_tells_the_provider(
-    http_client: httpx2.Client,
     monkeypatch: pytest.MonkeyPatch,
     base_url: str,
     provider: str,
@@ -64,7 +56,7 @@ def test_a_host_tells_the_provider(
 ) -> None:
     """A host that is not known is not OpenAI, whose prices it does not have."""
     monkeypatch.delenv(PROVIDER_HOSTS)
-    client = OpenAI(base_url=base_url, api_key="any", http_client=http_client)
+    client = OpenAI(base_url=base_url, api_key="any")
     assert provider_of(client) == provider
     assert region_of(client) == region
 
@@ -81,28 +73,23 @@ def test_a_host_tells_the_provider(
     ],
 )
 def test_the_operator_tells_the_provider(
-    http_client: httpx2.Client,
     monkeypatch: pytest.MonkeyPatch,
     base_url: str,
     provider: str,
 ) -> None:
     declared = "llm.internal=vllm, 10.0.0.7:30000=sglang,api.openai.com=my_gateway,nonsense"
     monkeypatch.setenv(PROVIDER_HOSTS, declared)
-    client = OpenAI(base_url=base_url, api_key="any", http_client=http_client)
+    client = OpenAI(base_url=base_url, api_key="any")
     assert provider_of(client) == provider
 
 
-def test_a_class_tells_the_provider_behind_a_proxy(
-    http_client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_class_tells_the_provider_behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PROVIDER_HOSTS)
 
     class OurClient(AzureOpenAI):
         """An application's own."""
 
-    client = OurClient(
-        base_url="http://proxy.internal", api_version="1", api_key="any", http_client=http_client
-    )
+    client = OurClient(base_url="http://proxy.internal", api_version="1", api_key="any")
     assert provider_of(client) == "azure.ai.openai"
 
 
@@ -140,36 +127,33 @@ class Options:
         self.json_data: dict[str, Any] = {"stream": True}
 
 
-CLIENTS: Mapping[str, tuple[Callable[[Any], Any], bool]] = {
-    "openai": (lambda http: OpenAI(api_key="any", http_client=http), True),
+CLIENTS: Mapping[str, tuple[Callable[[], Any], bool]] = {
+    "openai": (lambda: OpenAI(api_key="any"), True),
     "mistral": (
-        lambda http: OpenAI(base_url="https://api.mistral.ai/v1", api_key="a", http_client=http),
+        lambda: OpenAI(base_url="https://api.mistral.ai/v1", api_key="a"),
         False,
     ),
     "azure": (
-        lambda http: AzureOpenAI(
+        lambda: AzureOpenAI(
             azure_endpoint="https://a.openai.azure.com",
             api_version="2024-10-21",
             api_key="any",
-            http_client=http,
         ),
         True,
     ),
     "azure before it could": (
-        lambda http: AzureOpenAI(
+        lambda: AzureOpenAI(
             azure_endpoint="https://a.openai.azure.com",
             api_version="2024-02-01",
             api_key="any",
-            http_client=http,
         ),
         False,
     ),
     "azure, async": (
-        lambda http: AsyncAzureOpenAI(
+        lambda: AsyncAzureOpenAI(
             azure_endpoint="https://a.openai.azure.com",
             api_version="2024-06-01",
             api_key="any",
-            http_client=httpx2.AsyncClient(verify=False),
         ),
         False,
     ),
@@ -177,12 +161,10 @@ CLIENTS: Mapping[str, tuple[Callable[[Any], Any], bool]] = {
 
 
 @pytest.mark.parametrize(("client_of", "asked"), CLIENTS.values(), ids=CLIENTS)
-def test_who_is_asked_for_usage(
-    http_client: httpx2.Client, client_of: Callable[[Any], Any], *, asked: bool
-) -> None:
+def test_who_is_asked_for_usage(client_of: Callable[[], Any], *, asked: bool) -> None:
     """Nobody who refuses the question, and nobody who answers unasked."""
     options = Options()
-    assert ask_for_usage(client_of(http_client), options) == asked
+    assert ask_for_usage(client_of(), options) == asked
     assert ("stream_options" in options.json_data) == asked
 
 

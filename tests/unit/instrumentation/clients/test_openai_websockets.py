@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
+import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from websockets.exceptions import ConnectionClosed
@@ -15,6 +16,11 @@ from simulated_provider import Reply, Served, SimulatedProvider
 from spanmeter.instrumentation import usage
 from spanmeter.metering import attributes as names
 from unit.instrumentation.recording import Attributes, Recorder, check_raw_usage, check_usage
+
+pytestmark = pytest.mark.skipif(
+    tuple(int(part) for part in openai.__version__.split(".")[:2]) < (1, 102),
+    reason="this version has no such method",
+)
 
 SAY: Any = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "How?"}]}
 
@@ -29,8 +35,16 @@ def openai_client(provider: SimulatedProvider) -> Generator[OpenAI]:
         yield client
 
 
+def resource(client: Any, name: str) -> Any:
+    """A resource of the client's that not every version has, or not as a websocket."""
+    found = getattr(client, name, None)
+    if not hasattr(found, "connect"):
+        pytest.skip(f"this version has no {name}.connect")
+    return found
+
+
 APIS: Mapping[str, Callable[[Any], Any]] = {
-    "realtime": lambda client: client.realtime.connect(model="gpt-realtime"),
+    "realtime": lambda client: resource(client, "realtime").connect(model="gpt-realtime"),
     "beta": lambda client: client.beta.realtime.connect(model="gpt-realtime"),
 }
 
@@ -82,7 +96,7 @@ def test_each_response_of_a_conversation_is_a_call(
 def test_messages_taken_as_bytes_are_watched_too(
     recorder: Recorder, provider: SimulatedProvider, openai_client: Any
 ) -> None:
-    with openai_client.realtime.connect(model="gpt-realtime") as connection:
+    with resource(openai_client, "realtime").connect(model="gpt-realtime") as connection:
         connection.conversation.item.create(item=SAY)
         connection.response.create()
         while b'"response.done"' not in connection.recv_bytes():
@@ -94,7 +108,7 @@ def test_messages_taken_as_bytes_are_watched_too(
 def test_what_was_said_is_transcribed_by_another_model(
     recorder: Recorder, provider: SimulatedProvider, openai_client: Any, model: str
 ) -> None:
-    with openai_client.realtime.connect(model="gpt-realtime") as connection:
+    with resource(openai_client, "realtime").connect(model="gpt-realtime") as connection:
         heard = {"transcription": {"model": model}}
         connection.session.update(session={"type": "realtime", "audio": {"input": heard}})
         connection.input_audio_buffer.commit()
@@ -114,7 +128,7 @@ def test_a_failed_response_is_an_error_with_its_counts(
     recorder: Recorder, provider: SimulatedProvider, openai_client: Any
 ) -> None:
     provider.enqueue(Reply(error_after=1))
-    with openai_client.realtime.connect(model="gpt-realtime") as connection:
+    with resource(openai_client, "realtime").connect(model="gpt-realtime") as connection:
         connection.response.create()
         until(connection, "response.done")
     span = recorder.only()
@@ -126,7 +140,7 @@ def test_a_connection_that_breaks_ends_its_response(
     recorder: Recorder, provider: SimulatedProvider, openai_client: Any
 ) -> None:
     provider.enqueue(Reply(abort_after=1))
-    with openai_client.realtime.connect(model="gpt-realtime") as connection:
+    with resource(openai_client, "realtime").connect(model="gpt-realtime") as connection:
         connection.response.create()
         with pytest.raises(ConnectionClosed):
             until(connection, "response.done")
@@ -139,7 +153,7 @@ def test_a_connection_that_is_closed_cancels_its_response(
 ) -> None:
     # A client that closes with many events unread waits ten seconds for the provider's goodbye.
     provider.enqueue(Reply(text="Well."))
-    with openai_client.realtime.connect(model="gpt-realtime") as connection:
+    with resource(openai_client, "realtime").connect(model="gpt-realtime") as connection:
         connection.response.create()
         until(connection, "response.created")
     assert recorder.only()[names.ERROR_TYPE] == names.CANCELLED
@@ -150,7 +164,7 @@ def test_a_thread_without_a_tenant_receives_for_whoever_opened_the_connection(
 ) -> None:
     with (
         usage(tenant_id="acme"),
-        openai_client.realtime.connect(model="gpt-realtime") as connection,
+        resource(openai_client, "realtime").connect(model="gpt-realtime") as connection,
     ):
         connection.response.create()
         receiving = threading.Thread(target=until, args=(connection, "response.done"))
@@ -165,7 +179,7 @@ def test_a_thread_without_a_tenant_receives_for_whoever_opened_the_connection(
 def test_responses_over_a_websocket(
     recorder: Recorder, provider: SimulatedProvider, openai_client: Any
 ) -> None:
-    with openai_client.responses.connect() as connection:
+    with resource(openai_client, "responses").connect() as connection:
         for question in ("How?", "Why?"):
             connection.response.create(model="gpt-5-mini", input=question)
             until(connection, "response.completed")
@@ -178,7 +192,7 @@ def test_responses_over_a_websocket(
 def test_a_live_session_is_as_long_as_its_last_count(
     recorder: Recorder, openai_client: Any
 ) -> None:
-    with openai_client.live.connect() as connection:
+    with resource(openai_client, "live").connect() as connection:
         connection.send({"type": "session.start", "session": {"model": "gpt-live-1"}})
         until(connection, "session.usage.updated")
         connection.send({"type": "session.close"})
@@ -192,7 +206,7 @@ def test_a_live_session_is_as_long_as_its_last_count(
 def test_a_live_session_that_is_left_has_its_seconds_so_far(
     recorder: Recorder, openai_client: Any
 ) -> None:
-    with openai_client.live.connect() as connection:
+    with resource(openai_client, "live").connect() as connection:
         connection.send({"type": "session.start", "session": {"model": "gpt-live-1"}})
         until(connection, "session.usage.updated")
     span = recorder.only()
@@ -208,7 +222,10 @@ def test_async(recorder: Recorder, provider: SimulatedProvider) -> None:
             pass
 
     async def talk() -> None:
-        client: Any = AsyncOpenAI(base_url=provider.openai_base_url, api_key="any")
+        socket_url = provider.openai_base_url.replace("http", "ws")
+        client: Any = AsyncOpenAI(
+            base_url=provider.openai_base_url, websocket_base_url=socket_url, api_key="any"
+        )
         async with client, client.realtime.connect(model="gpt-realtime") as connection:
             await connection.conversation.item.create(item=SAY)
             await until_async(connection, "conversation.item.added")
@@ -219,7 +236,7 @@ def test_async(recorder: Recorder, provider: SimulatedProvider) -> None:
             provider.enqueue(Reply(text="Well."))
             await connection.response.create()
             await until_async(connection, "response.created")
-        async with client.responses.connect() as connection:
+        async with resource(client, "responses").connect() as connection:
             await connection.response.create(model="gpt-5-mini", input="How?")
             await until_async(connection, "response.completed")
 
