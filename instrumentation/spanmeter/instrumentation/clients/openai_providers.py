@@ -61,33 +61,32 @@ _AWS_REGION: Final = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d+)\.(?:amazonaws\.co
 def provider_of(client: Any) -> str:
     """The provider that a client object calls."""
     url = client.base_url
-    return (
-        declared(str(url.host), url.port)
-        or _provider_of_class(client.__class__)
-        or provider_of_host(str(url.host), url.port)
-    )
-
-
-@functools.cache
-def _provider_of_class(client_class: type[object]) -> str | None:
-    class_names = " ".join(each.__name__ for each in client_class.__mro__)
-    return next((provider for part, provider in PROVIDERS_BY_CLASS if part in class_names), None)
+    return _provider(client.__class__, url.host, url.port, os.environ.get(PROVIDER_HOSTS, ""))
 
 
 def provider_of_host(host: str, port: int | None) -> str:
-    """The provider behind a host."""
-    return declared(host, port) or next(
-        (provider for end, provider in PROVIDERS_BY_HOST if host.endswith(end)), COMPATIBLE
-    )
+    """The provider behind a host, whatever asks it."""
+    return _provider(object, host, port, os.environ.get(PROVIDER_HOSTS, ""))
 
 
 def declared(host: str, port: int | None) -> str | None:
     """What the operator says that serves there."""
-    setting = os.environ.get(PROVIDER_HOSTS)
-    return _declared(setting, host, port) if setting else None
+    return _declared(os.environ.get(PROVIDER_HOSTS, ""), host, port)
 
 
-@functools.cache
+# Every call asks, and an application has few clients.
+@functools.lru_cache(maxsize=1024)
+def _provider(client_class: type[object], host: str, port: int | None, setting: str) -> str:
+    class_names = " ".join(each.__name__ for each in client_class.__mro__)
+    return (
+        _declared(setting, host, port)
+        or next((provider for part, provider in PROVIDERS_BY_CLASS if part in class_names), None)
+        or next((provider for end, provider in PROVIDERS_BY_HOST if host.endswith(end)), None)
+        or COMPATIBLE
+    )
+
+
+@functools.lru_cache(maxsize=1024)
 def _declared(setting: str, host: str, port: int | None) -> str | None:
     for entry in setting.split(","):
         name, _, provider = entry.strip().partition("=")
@@ -98,7 +97,11 @@ def _declared(setting: str, host: str, port: int | None) -> str | None:
 
 def region_of(client: Any) -> str | None:
     """The region that the client's address names: OpenAI's for data residency, Amazon's."""
-    host = str(client.base_url.host)
+    return _region(client.base_url.host)
+
+
+@functools.lru_cache(maxsize=1024)
+def _region(host: str) -> str | None:
     found = _OPENAI_REGION.fullmatch(host) or _AWS_REGION.search(host)
     return found[1] if found is not None else None
 
