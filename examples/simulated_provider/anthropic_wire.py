@@ -128,11 +128,28 @@ def messages(call: Call) -> Exchange:
             for d in _events(call, body, answer)
         ],
         failure=lambda sent: [failure],
+        further=[
+            _advice(call, body["id"], part)
+            for part in listed(usage, "iterations")
+            if part["type"] == "advisor_message"
+        ],
     )
 
 
+def _advice(call: Call, response_id: str, usage: JSON) -> Exchange:
+    """What the model that is asked for advice has used: billed at its own prices."""
+    price = call.price_of(PRICES, usage["model"])
+    return Exchange(price, response_id, usage, _tokens(usage), {})
+
+
 def billed(usage: JSON) -> Tokens:
-    """The tokens of a usage block. Writes without a time to live are five-minute ones."""
+    """The tokens of a usage block, and of the compactions beside its totals (`BetaUsage`)."""
+    parts = [part for part in listed(usage, "iterations") if part["type"] == "compaction"]
+    return sum(map(_tokens, parts), _tokens(usage))
+
+
+def _tokens(usage: JSON) -> Tokens:
+    """Tokens of a block without iterations. Writes without a time to live are five-minute ones."""
     read = usage.get("cache_read_input_tokens") or 0
     written = usage.get("cache_creation_input_tokens") or 0
     hour = section(usage, "cache_creation").get("ephemeral_1h_input_tokens") or 0

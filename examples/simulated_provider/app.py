@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from simulated_provider import (
+    anthropic_later,
     anthropic_wire,
     bedrock_invoke,
     bedrock_wire,
@@ -50,6 +51,7 @@ ENDPOINTS: Sequence[Endpoint] = (
     *openai_media.ENDPOINTS,
     *openai_later.ENDPOINTS,
     *anthropic_wire.ENDPOINTS,
+    *anthropic_later.ENDPOINTS,
     *bedrock_wire.ENDPOINTS,
     *bedrock_invoke.ENDPOINTS,
     *groq_wire.ENDPOINTS,
