@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from spanmeter.instrumentation.guard import guarded
 from spanmeter.metering import attributes as names
 
 BYTES_PER_TOKEN: Final = 4
@@ -40,11 +41,19 @@ def register_tokenizer(find: Callable[[str, str], Tokenizer | None]) -> None:
 
 def estimated(texts: Iterable[str], provider: str, model: str) -> Estimate:
     """The tokens of the texts, by the model's own tokenizer where one is known."""
-    tokenizer = next((found for find in _finders if (found := find(provider, model))), None)
-    if tokenizer is not None:
-        return Estimate(sum(tokenizer(text) for text in texts), names.SOURCE_TOKENIZER)
+    texts = list(texts)
+    counted = _tokenized(texts, provider, model)
+    if counted is not None:
+        return Estimate(counted, names.SOURCE_TOKENIZER)
     size = sum(len(text.encode("utf-8", "replace")) for text in texts)
     return Estimate(-(-size // BYTES_PER_TOKEN), names.SOURCE_ESTIMATE)
+
+
+@guarded
+def _tokenized(texts: Iterable[str], provider: str, model: str) -> int | None:
+    """What the model's own tokenizer counts; `None` where there is none, or it fails."""
+    tokenizer = next((found for find in _finders if (found := find(provider, model))), None)
+    return None if tokenizer is None else sum(map(tokenizer, texts))
 
 
 CL100K: Final = ("gpt-4-", "gpt-4", "gpt-3.5", "text-embedding-3", "text-embedding-ada-002")
@@ -65,15 +74,16 @@ register_tokenizer(openai_tokenizer)
 
 @functools.cache
 def _encoding(name: str) -> Tokenizer | None:
-    try:
-        from bpe_openai import (  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
-            get_encoding,
-        )
-    except ImportError:
-        return None
     with warnings.catch_warnings():
-        # It reads its data at its first use, by a function that Python 3.11 calls deprecated.
+        # It reads its data, when imported or first used, by a function that Python 3.11 calls
+        # deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            from bpe_openai import (  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+                get_encoding,
+            )
+        except ImportError:
+            return None
         encode = get_encoding(name).encode_ordinary
         encode("")
     return lambda text: len(encode(text))

@@ -5,14 +5,10 @@ from typing import Any, Final
 
 from spanmeter.instrumentation.call import current_call
 from spanmeter.instrumentation.clients.anthropic_messages import ENDPOINTS, without_model
-from spanmeter.instrumentation.clients.openai_providers import (
-    COMPATIBLE,
-    declared,
-    provider_of_host,
-)
+from spanmeter.instrumentation.clients.openai_providers import PROVIDERS_BY_HOST
 from spanmeter.instrumentation.endpoint import Endpoint
 from spanmeter.instrumentation.instrumentor import ClientInstrumentor
-from spanmeter.instrumentation.stainless import stainless_patches
+from spanmeter.instrumentation.stainless import host_of, stainless_patches
 
 PROVIDERS_BY_CLASS: Final = (
     ("Bedrock", "aws.bedrock"),
@@ -25,13 +21,11 @@ in AWS and Google Cloud are not among them: Anthropic serves there, at its own p
 
 def provider_of(client: Any) -> str:
     """The provider that serves the client's requests: a cloud, a service that speaks the same API,
-    else Anthropic itself."""
-    url = client.base_url
-    host, port = str(url.host), url.port
-    found = (
-        declared(host, port) or _provider_of_class(client.__class__) or provider_of_host(host, port)
+    else Anthropic itself, perhaps behind a gateway."""
+    host = host_of(client)
+    return _provider_of_class(client.__class__) or next(
+        (provider for end, provider in PROVIDERS_BY_HOST if host.endswith(end)), "anthropic"
     )
-    return "anthropic" if found == COMPATIBLE else found
 
 
 @functools.cache
