@@ -261,6 +261,34 @@ def test_tools_of_the_provider_are_counted(recorder: Recorder, openai_client: An
         assert span[names.quantity("images.1024x1024.low")] == 1
 
 
+def test_the_provider_knows_best_what_its_tools_cost(
+    recorder: Recorder, provider: SimulatedProvider, openai_client: Any
+) -> None:
+    """Billable searches are fewer than those made; an image's tokens are another model's."""
+    drawn = {"input_tokens": 30, "output_tokens": 272, "total_tokens": 302}
+    searched = {"type": "web_search_call", "action": {"type": "search"}}
+    made = {
+        "id": "resp_tools",
+        "object": "response",
+        "status": "completed",
+        "background": True,
+        "model": "gpt-5-mini",
+        "output": [searched, searched, searched],
+        "usage": {"input_tokens": 5, "output_tokens": 6, "total_tokens": 11},
+        "tool_usage": {"image_gen": drawn, "web_search": {"num_requests": 2}},
+    }
+    provider.keep("resp_tools", made)
+    for _ in range(2):
+        openai_client.responses.retrieve("resp_tools")
+    [span] = calls(recorder)
+    assert span[names.INPUT_TOKENS] == 5
+    assert span[names.OUTPUT_TOKENS] == 6
+    assert span[names.quantity("web_searches")] == 2
+    assert span[names.quantity("image_tool_input_tokens")] == 30
+    assert span[names.quantity("image_tool_output_tokens")] == 272
+    assert '"num_requests":2' in str(span[names.USAGE_RAW])
+
+
 def test_cache_writes_by_time_to_live(
     recorder: Recorder, provider: SimulatedProvider, openai_client: Any
 ) -> None:
