@@ -144,7 +144,7 @@ def _call_of(call: Call) -> JSON:
         for tool in listed(call.body, "tools")
         for function in listed(tool, "functionDeclarations")
     )
-    schema = declared.get("parametersJsonSchema") or declared.get("parameters") or {}
+    schema: JSON = declared.get("parametersJsonSchema") or declared.get("parameters") or {}
     return {
         "functionCall": {
             "name": declared["name"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import ssl
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
@@ -13,9 +14,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from google import genai
-from google.genai import errors, types
-from google.oauth2.credentials import Credentials  # type: ignore[import-untyped]
+from google.genai import Client, errors, types
+from google.oauth2.credentials import Credentials
 
 from simulated_provider import Framing, Reply, SimulatedProvider
 from spanmeter.instrumentation import usage
@@ -26,6 +26,7 @@ from unit.instrumentation.recording import Attributes, Recorder, check_raw_usage
 # The SDK's own sessions are a subclass of aiohttp's, made on first use.
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")
 
+NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 MODEL = "gemini-2.5-flash"
 ASK: dict[str, Any] = {"model": MODEL, "contents": "How did we do?"}
 LONG: dict[str, Any] = {"model": MODEL, "contents": "What did we say of it? " * 400}
@@ -40,17 +41,17 @@ Form = Callable[[Any], object]
 def options_of(provider: SimulatedProvider, **options: Any) -> types.HttpOptions:
     retries = types.HttpRetryOptions(attempts=3, initial_delay=0.001, max_delay=0.002)
     # Reading the certificate authorities takes longer than the whole test.
-    options.setdefault("client_args", {"verify": False})
-    options.setdefault("async_client_args", {"verify": False})
+    options.setdefault("client_args", {"verify": NO_AUTHORITIES})
+    options.setdefault("async_client_args", {"verify": NO_AUTHORITIES, "ssl": NO_AUTHORITIES})
     return types.HttpOptions(base_url=provider.url, retry_options=retries, **options)
 
 
-def client_of(provider: SimulatedProvider, **options: Any) -> genai.Client:
-    return genai.Client(api_key="any", http_options=options_of(provider, **options))
+def client_of(provider: SimulatedProvider, **options: Any) -> Any:
+    return Client(api_key="any", http_options=options_of(provider, **options))
 
 
-def vertex_client_of(provider: SimulatedProvider) -> genai.Client:
-    return genai.Client(
+def vertex_client_of(provider: SimulatedProvider) -> Any:
+    return Client(
         vertexai=True,
         project="any",
         location="europe-west4",
@@ -60,18 +61,18 @@ def vertex_client_of(provider: SimulatedProvider) -> genai.Client:
 
 
 @pytest.fixture
-def client(provider: SimulatedProvider) -> Generator[genai.Client]:
+def client(provider: SimulatedProvider) -> Generator[Any]:
     with client_of(provider) as client:
         yield client
 
 
 @pytest.fixture
-def vertex(provider: SimulatedProvider) -> Generator[genai.Client]:
+def vertex(provider: SimulatedProvider) -> Generator[Any]:
     with vertex_client_of(provider) as client:
         yield client
 
 
-def run(client: genai.Client, form: AsyncForm) -> None:
+def run(client: Any, form: AsyncForm) -> None:
     """Runs a form with the async side of a client."""
 
     async def call() -> None:
@@ -146,12 +147,12 @@ def test_an_async_call_is_what_was_booked(
 ) -> None:
     options: dict[str, Any] = {}
     if backend == "own transport":
-        options["async_client_args"] = {"transport": httpx2.AsyncHTTPTransport(verify=False)}
+        options["async_client_args"] = {
+            "transport": httpx2.AsyncHTTPTransport(verify=NO_AUTHORITIES)
+        }
     elif backend != "aiohttp":
         monkeypatch.setattr("google.genai._api_client.has_aiohttp", False)
         monkeypatch.setenv("GOOGLE_GENAI_HTTP_CLIENT", backend)
-    else:
-        options["async_client_args"] = {"ssl": False}
     run(client_of(provider, **options), form)
     [served] = provider.served
     check_usage(recorder.only(), served)
@@ -163,7 +164,7 @@ def test_an_async_call_is_what_was_booked(
     ids=["crlf", "split", "bytes"],
 )
 def test_a_stream_is_read_however_its_bytes_come(
-    recorder: Recorder, provider: SimulatedProvider, client: genai.Client, framing: Framing
+    recorder: Recorder, provider: SimulatedProvider, client: Any, framing: Framing
 ) -> None:
     provider.enqueue(Reply(framing=framing, gzip=True), Reply(framing=framing, gzip=True))
     FORMS["stream"](client)
@@ -173,7 +174,7 @@ def test_a_stream_is_read_however_its_bytes_come(
 
 
 def test_a_prompt_that_was_cached_is_counted_in_the_input(
-    recorder: Recorder, provider: SimulatedProvider, client: genai.Client
+    recorder: Recorder, provider: SimulatedProvider, client: Any
 ) -> None:
     for _ in range(2):
         client.models.generate_content(**LONG)
@@ -252,7 +253,7 @@ BLOCKS: Mapping[str, tuple[dict[str, Any], dict[str, int]]] = {
 def test_every_count_of_the_usage_block_is_on_the_span(
     recorder: Recorder,
     provider: SimulatedProvider,
-    client: genai.Client,
+    client: Any,
     block: dict[str, Any],
     expected: dict[str, int],
     form: str,
@@ -278,7 +279,7 @@ def test_every_count_of_the_usage_block_is_on_the_span(
     ],
 )
 def test_vertex_ai_says_where_and_how_it_served(
-    recorder: Recorder, provider: SimulatedProvider, vertex: genai.Client, traffic: str, tier: str
+    recorder: Recorder, provider: SimulatedProvider, vertex: Any, traffic: str, tier: str
 ) -> None:
     provider.enqueue(Reply(service_tier=traffic))
     vertex.models.generate_content(**ASK)
@@ -292,7 +293,7 @@ def test_vertex_ai_says_where_and_how_it_served(
 @pytest.mark.parametrize(("model", "searches"), [("gemini-2.5-flash", 1), ("gemini-3.8-flash", 2)])
 @pytest.mark.parametrize("form", ["generate_content", "generate_content_stream"])
 def test_searches_are_counted_as_they_are_charged(
-    recorder: Recorder, client: genai.Client, model: str, searches: int, form: str
+    recorder: Recorder, client: Any, model: str, searches: int, form: str
 ) -> None:
     search = types.GenerateContentConfig(tools=[types.Tool(google_search=types.GoogleSearch())])
     deque(getattr(client.models, form)(model=model, contents="How did we do?", config=search))
@@ -303,7 +304,7 @@ def test_searches_are_counted_as_they_are_charged(
 
 
 def test_each_turn_of_automatic_function_calling_is_a_record(
-    recorder: Recorder, provider: SimulatedProvider, client: genai.Client
+    recorder: Recorder, provider: SimulatedProvider, client: Any
 ) -> None:
     def revenue(region: str) -> str:
         """The revenue of a region."""
@@ -318,7 +319,7 @@ def test_each_turn_of_automatic_function_calling_is_a_record(
 
 
 def test_what_a_function_calls_belongs_to_the_tenant_it_is_called_for(
-    recorder: Recorder, client: genai.Client
+    recorder: Recorder, client: Any
 ) -> None:
     def ask_another() -> str:
         """Asks another model."""
@@ -347,9 +348,7 @@ def test_what_a_function_calls_belongs_to_the_tenant_it_is_called_for(
     ] == turn * 2
 
 
-def test_async_functions_run_in_the_callers_context(
-    recorder: Recorder, client: genai.Client
-) -> None:
+def test_async_functions_run_in_the_callers_context(recorder: Recorder, client: Any) -> None:
     async def call(aio: Any) -> None:
         async def ask_another() -> str:
             """Asks another model."""
@@ -388,7 +387,7 @@ def _read_in_a_thread(stream: Any) -> None:
 
 @pytest.mark.parametrize("read", [_read_here, _read_in_a_thread], ids=["here", "thread"])
 def test_a_stream_belongs_to_whoever_asked_for_it(
-    recorder: Recorder, client: genai.Client, read: Callable[[Any], None]
+    recorder: Recorder, client: Any, read: Callable[[Any], None]
 ) -> None:
     with usage(tenant_id="acme"):
         stream = client.models.generate_content_stream(**ASK)
@@ -397,7 +396,7 @@ def test_a_stream_belongs_to_whoever_asked_for_it(
 
 
 def test_a_stream_that_nobody_asked_for_belongs_to_whoever_reads_it(
-    recorder: Recorder, client: genai.Client
+    recorder: Recorder, client: Any
 ) -> None:
     stream = client.models.generate_content_stream(**ASK)
     with usage(tenant_id="acme"):
@@ -405,7 +404,7 @@ def test_a_stream_that_nobody_asked_for_belongs_to_whoever_reads_it(
     assert recorder.only()[names.TENANT_ID] == "acme"
 
 
-def test_reading_a_stream_leaves_the_readers_context_alone(client: genai.Client) -> None:
+def test_reading_a_stream_leaves_the_readers_context_alone(client: Any) -> None:
     with usage(tenant_id="acme"):
         stream = client.models.generate_content_stream(**ASK)
     for _ in stream:
@@ -414,9 +413,7 @@ def test_reading_a_stream_leaves_the_readers_context_alone(client: genai.Client)
         assert current_usage() is None
 
 
-def test_an_async_stream_belongs_to_whoever_asked_for_it(
-    recorder: Recorder, client: genai.Client
-) -> None:
+def test_an_async_stream_belongs_to_whoever_asked_for_it(recorder: Recorder, client: Any) -> None:
     async def call(aio: Any) -> None:
         with usage(tenant_id="acme"):
             stream = await aio.models.generate_content_stream(**ASK)
@@ -446,7 +443,7 @@ def outcomes(recorder: Recorder) -> list[Outcome]:
 def test_every_attempt_is_a_span(
     recorder: Recorder,
     provider: SimulatedProvider,
-    client: genai.Client,
+    client: Any,
     form: str,
     is_async: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
@@ -459,7 +456,7 @@ def test_every_attempt_is_a_span(
     check_usage(recorder.metered[-1], provider.served[-1])
 
 
-def test_a_refused_request_is_one_attempt(recorder: Recorder, client: genai.Client) -> None:
+def test_a_refused_request_is_one_attempt(recorder: Recorder, client: Any) -> None:
     with pytest.raises(errors.ClientError):
         client.models.generate_content(model="no-such-model", contents="How did we do?")
     assert outcomes(recorder) == [(1, "404", 404)]
@@ -477,7 +474,7 @@ def test_a_timeout_is_one(recorder: Recorder, provider: SimulatedProvider, backe
 
 
 def test_an_error_in_the_middle_of_a_stream_is_named(
-    recorder: Recorder, provider: SimulatedProvider, client: genai.Client
+    recorder: Recorder, provider: SimulatedProvider, client: Any
 ) -> None:
     provider.enqueue(Reply(error_after=2))
     with pytest.raises(errors.ServerError):
@@ -503,7 +500,7 @@ def check_cut(recorder: Recorder, provider: SimulatedProvider, error_type: str) 
 def test_a_lost_connection_ends_a_stream(
     recorder: Recorder,
     provider: SimulatedProvider,
-    client: genai.Client,
+    client: Any,
     is_async: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     provider.enqueue(Reply(abort_after=2))
@@ -542,7 +539,7 @@ def _raise(client: Any) -> None:
 def test_every_way_out_of_a_stream_ends_it(
     recorder: Recorder,
     provider: SimulatedProvider,
-    client: genai.Client,
+    client: Any,
     leave: Form,
     tenant: str | None,
 ) -> None:
@@ -600,18 +597,17 @@ def test_every_way_out_of_an_async_stream_ends_it(
 
 
 def test_a_stream_left_after_its_last_chunk_is_finished(
-    recorder: Recorder, provider: SimulatedProvider, client: genai.Client
+    recorder: Recorder, provider: SimulatedProvider, client: Any
 ) -> None:
     for chunk in client.models.generate_content_stream(**ASK):
-        [candidate] = chunk.candidates or []
-        if candidate.finish_reason:
+        if chunk.candidates[0].finish_reason:
             break
     gc.collect()
     check_usage(recorder.only(), provider.served[0])
 
 
 def test_without_usage_tokens_are_estimated(
-    recorder: Recorder, provider: SimulatedProvider, client: genai.Client
+    recorder: Recorder, provider: SimulatedProvider, client: Any
 ) -> None:
     provider.enqueue(Reply(text="We did well.", without_usage=True))
     client.models.generate_content(**ASK)
@@ -625,7 +621,7 @@ def test_without_usage_tokens_are_estimated(
 
 
 def test_embeddings_count_their_input(
-    recorder: Recorder, provider: SimulatedProvider, client: genai.Client
+    recorder: Recorder, provider: SimulatedProvider, client: Any
 ) -> None:
     client.models.embed_content(model="gemini-embedding-001", contents=["one two", "three"])
     span = recorder.only()
@@ -636,7 +632,7 @@ def test_embeddings_count_their_input(
 
 
 def test_embeddings_without_usage_are_estimated(
-    recorder: Recorder, provider: SimulatedProvider, client: genai.Client
+    recorder: Recorder, provider: SimulatedProvider, client: Any
 ) -> None:
     provider.enqueue(Reply(without_usage=True))
     client.models.embed_content(model="gemini-embedding-001", contents=["one two", "three"])
@@ -647,7 +643,7 @@ def test_embeddings_without_usage_are_estimated(
 
 
 def test_embeddings_of_vertex_ai_have_statistics(
-    recorder: Recorder, provider: SimulatedProvider, vertex: genai.Client
+    recorder: Recorder, provider: SimulatedProvider, vertex: Any
 ) -> None:
     vertex.models.embed_content(model="text-embedding-005", contents=["one two", "three"])
     span = recorder.only()
@@ -657,7 +653,7 @@ def test_embeddings_of_vertex_ai_have_statistics(
 
 
 @pytest.mark.filterwarnings("ignore:The generate_images method is deprecated")
-def test_pictures_are_counted_as_they_are_made(recorder: Recorder, vertex: genai.Client) -> None:
+def test_pictures_are_counted_as_they_are_made(recorder: Recorder, vertex: Any) -> None:
     config = types.GenerateImagesConfig(number_of_images=3)
     vertex.models.generate_images(model="imagen-4.0-generate-001", prompt="Us", config=config)
     span = recorder.only()
@@ -667,7 +663,7 @@ def test_pictures_are_counted_as_they_are_made(recorder: Recorder, vertex: genai
 
 
 def test_videos_are_counted_as_they_are_asked_for(
-    recorder: Recorder, provider: SimulatedProvider, vertex: genai.Client
+    recorder: Recorder, provider: SimulatedProvider, vertex: Any
 ) -> None:
     config = types.GenerateVideosConfig(number_of_videos=2, duration_seconds=8)
     source = types.GenerateVideosSource(prompt="Us")
@@ -724,7 +720,7 @@ def test_output_of_live_sessions_has_another_name() -> None:
 
 
 def test_nothing_of_ours_and_no_text_leaves(
-    recorder: Recorder, provider: SimulatedProvider, client: genai.Client
+    recorder: Recorder, provider: SimulatedProvider, client: Any
 ) -> None:
     with usage(tenant_id="secret-tenant"):
         FORMS["stream"](client)
