@@ -58,9 +58,11 @@ def read_response_event(event: Json) -> Reading:
 
 
 def read_fetched(body: Json) -> Reading:
-    """A response that is fetched: it says nothing new, but of what was made in the background."""
+    """A response that is fetched: it says nothing new, but of what was made in the background and
+    has come to its end."""
     reading = read_response(body)
-    return reading if reading.deferred else Reading(response_id=reading.response_id)
+    new = reading.deferred and reading.last
+    return reading if new else Reading(response_id=reading.response_id)
 
 
 def read_fetched_event(event: Json) -> Reading:
