@@ -60,7 +60,7 @@ def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         return None
     url = urlsplit(str(meta.endpoint_url))
     return Request(
-        endpoint=_endpoint_of(endpoint, operation, model_id),
+        endpoint=endpoint_of(endpoint, operation, model_id),
         provider="aws.bedrock",
         model=model_name(model_id),
         http_client=client._endpoint,  # noqa: SLF001 - where botocore itself keeps it
@@ -77,7 +77,8 @@ def _asked(operation_name: str, api_params: Json) -> tuple[str, Json]:
     return operation_name, api_params
 
 
-def _endpoint_of(endpoint: Endpoint, operation: str, model_id: str) -> Endpoint:
+def endpoint_of(endpoint: Endpoint, operation: str, model_id: str) -> Endpoint:
+    """The endpoint of an operation, by its name in the API, as a model's id makes it."""
     if operation == "ConverseStream" and "openai." in model_id:
         return endpoint._replace(attributes=openai_stream_attributes)
     if not operation.startswith("Invoke"):
