@@ -151,9 +151,7 @@ def test_an_async_call_is_what_was_booked(
 ) -> None:
     options: dict[str, Any] = {}
     if backend == "own transport":
-        options["async_client_args"] = {
-            "transport": httpx2.AsyncHTTPTransport(verify=NO_AUTHORITIES)
-        }
+        options["async_client_args"] = {"transport": HTTP.AsyncHTTPTransport(verify=NO_AUTHORITIES)}
     elif backend != "aiohttp":
         monkeypatch.setattr("google.genai._api_client.has_aiohttp", False)
         monkeypatch.setenv("GOOGLE_GENAI_HTTP_CLIENT", backend)
