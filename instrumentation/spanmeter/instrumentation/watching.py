@@ -90,6 +90,9 @@ class EventWatcher:
         reading = Reading(last=True) if data == b"[DONE]" else self._endpoint.read_event(parsed)
         self._identified = self._identified or bool(reading.response_id)
         self._attempt.took(reading)
+        if self._attempt.told_all:
+            # Not every library reads on to the end, or closes what it has read enough of.
+            self._attempt.end()
 
     def _said(self) -> Iterable[str]:
         """The texts of the events that have passed."""
