@@ -20,6 +20,7 @@ from spanmeter.instrumentation.endpoint import Endpoint, Json
 from spanmeter.instrumentation.entering import Entry
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import identity_in, set_aside
+from spanmeter.instrumentation.installed import Coverage, Installed
 from spanmeter.instrumentation.transport import patch_httpx
 from spanmeter.instrumentation.version import VERSION
 from spanmeter.metering import attributes as names
@@ -84,13 +85,24 @@ class Patch(NamedTuple):
 
 
 class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
-    """Meters the calls of one client library. Subclasses give the `package` and its `patches`."""
+    """Meters the calls of one client library. Subclasses give the `package`, its `patches`, and the
+    versions of distributions that they were `verified` with: `("openai", ">=1,<4")`."""
 
     package: str
     patches: Sequence[Patch]
     taps: Sequence[Tap] = ()
+    verified: Sequence[tuple[str, str]] = ()
     _tracer: Tracer | None = None
-    _registered = False
+    _installed: Installed | None = None
+
+    def coverage(self) -> list[Coverage]:
+        """Whether the calls of the library, where it is installed, are metered."""
+        installed = self._installed or self._known()
+        return installed.coverage(on=self._tracer is not None)
+
+    def _known(self) -> Installed:
+        places = [(patch.module, patch.function) for patch in self.patches]
+        return Installed(self.verified, places, meters=VERSION)
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """None: a library that is not installed is never imported, and so never patched."""
@@ -99,8 +111,9 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     def _instrument(self, **kwargs: Any) -> None:
         scope = names.SCOPE_PREFIX + self.package
         self._tracer = get_tracer(scope, VERSION, tracer_provider=kwargs.get("tracer_provider"))
-        if not self._registered:
-            self._registered = True
+        if self._installed is None:
+            self._installed = self._known()
+            guarded(self._installed.check)()
             patch_httpx()
             for patch in self.patches:
                 wrapt.register_post_import_hook(partial(self._apply, patch), patch.module)
@@ -113,6 +126,10 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     @guarded
     def _apply(self, patch: Patch, module: Any) -> None:
+        if not _has(module, patch.function):
+            if self._installed is not None:
+                self._installed.lacks(patch.module, f"{patch.module}.{patch.function}")
+            return
         wrapper = _wrap_async if patch.is_async else _wrap
         wrapt.wrap_function_wrapper(module, patch.function, wrapper(partial(self._begin, patch)))
         patch.also(module)

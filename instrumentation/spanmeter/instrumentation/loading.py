@@ -7,6 +7,7 @@ from typing import Any
 
 from opentelemetry.trace import TracerProvider
 
+from spanmeter.instrumentation.installed import Coverage
 from spanmeter.metering.attributes import SCOPE_PREFIX
 
 _PREFIX = SCOPE_PREFIX.removesuffix(".") + "-"
@@ -28,6 +29,14 @@ def uninstrument() -> None:
     for instrumentor in _instrumentors():
         if instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.uninstrument()
+
+
+def coverage() -> list[Coverage]:
+    """Whether the calls of each supported client library that is installed are metered.
+
+    What is amiss is logged as well, once, when metering is switched on or the library imported.
+    """
+    return [each for instrumentor in _instrumentors() for each in instrumentor.coverage()]
 
 
 def _instrumentors() -> Iterable[Any]:
