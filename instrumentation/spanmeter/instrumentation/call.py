@@ -178,21 +178,20 @@ class Attempt:
             self._unended.pop()
         except IndexError:
             return
-        error_type = error_type or self._reading.error
-        if status_code is not None:
-            self.span.set_attribute(names.HTTP_RESPONSE_STATUS_CODE, status_code)
-        if error_type is not None:
-            self.span.set_attribute(names.ERROR_TYPE, error_type)
-            if error_type != names.CANCELLED:
-                self.span.set_status(StatusCode.ERROR)
         try:
-            self._describe(complete=error_type is None)
+            self._describe(error_type or self._reading.error, status_code)
         finally:
             self.span.end()
 
-    def _describe(self, *, complete: bool) -> None:
+    def _describe(self, error_type: str | None, status_code: int | None) -> None:
         reading = self._reading
         attributes: dict[str, str | int] = {}
+        if status_code is not None:
+            attributes[names.HTTP_RESPONSE_STATUS_CODE] = status_code
+        if error_type is not None:
+            attributes[names.ERROR_TYPE] = error_type
+            if error_type != names.CANCELLED:
+                self.span.set_status(StatusCode.ERROR)
         if reading.response_id:
             attributes[names.RESPONSE_ID] = reading.response_id
         if reading.model:
@@ -204,7 +203,7 @@ class Attempt:
             # A stream cut short has told what it was sent, and only part of what it would have
             # counted.
             attributes[names.USAGE_SOURCE] = (
-                names.SOURCE_PROVIDER if complete else names.SOURCE_ESTIMATE
+                names.SOURCE_PROVIDER if error_type is None else names.SOURCE_ESTIMATE
             )
             attributes[names.USAGE_RAW] = json.dumps(self._usage, separators=(",", ":"))
         self.span.set_attributes(attributes)

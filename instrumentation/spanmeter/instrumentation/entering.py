@@ -10,6 +10,8 @@ from typing import Final, Self, cast
 
 from opentelemetry.context import Context, attach, create_key, get_current, get_value, set_value
 
+from spanmeter.instrumentation.guard import guarded
+
 _ENTRY: Final = create_key("spanmeter-entry")
 
 
@@ -34,6 +36,7 @@ class Entry:
     ) -> None:
         self.leave()
 
+    @guarded
     def leave(self) -> None:
         """Makes current again what was current before; does nothing where this entry is not in
         force."""
@@ -43,6 +46,7 @@ class Entry:
                 return
 
     @staticmethod
+    @guarded
     def leave_last_of(owner: object) -> None:
         """Leaves the owner's innermost entry, and with it any that were entered inside and not
         left."""

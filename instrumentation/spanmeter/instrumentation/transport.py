@@ -38,13 +38,10 @@ def _patch(module: Any) -> None:
 def _send(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    call = current_call()
-    if call is None or call.http_client is not instance:
-        return wrapped(*args, **kwargs)
-    begun = _begin(call)
+    begun = _begin(instance)
     if begun is None:
         return wrapped(*args, **kwargs)
-    attempt, entry = begun
+    call, attempt, entry = begun
     try:
         response = wrapped(*args, **kwargs)
     except BaseException as exc:
@@ -62,13 +59,10 @@ async def _send_async(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    call = current_call()
-    if call is None or call.http_client is not instance:
-        return await wrapped(*args, **kwargs)
-    begun = _begin(call)
+    begun = _begin(instance)
     if begun is None:
         return await wrapped(*args, **kwargs)
-    attempt, entry = begun
+    call, attempt, entry = begun
     try:
         response = await wrapped(*args, **kwargs)
     except BaseException as exc:
@@ -81,7 +75,11 @@ async def _send_async(
 
 
 @guarded
-def _begin(call: Call) -> tuple[Attempt, Entry]:
-    """Begins an attempt, and enters the context to send its request in."""
+def _begin(http_client: object) -> tuple[Call, Attempt, Entry] | None:
+    """Begins an attempt of the call in progress, if this client sends its requests, and enters the
+    context to send one in."""
+    call = current_call()
+    if call is None or call.http_client is not http_client:
+        return None
     attempt = call.attempt()
-    return attempt, Entry(attempt.sending_context() or get_current())
+    return call, attempt, Entry(attempt.sending_context() or get_current())
