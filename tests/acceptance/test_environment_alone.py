@@ -45,9 +45,12 @@ def gateway(dsn: str, tmp_path: Path) -> Generator[str]:
 def rows_within(seconds: float, dsn: str) -> list[dict[str, Any]]:
     """The rows of the ledger as soon as there are any."""
     deadline = time.monotonic() + seconds
-    with psycopg.connect(dsn, autocommit=True, row_factory=dict_row) as connection:
+    with (
+        psycopg.connect(dsn, autocommit=True) as connection,
+        connection.cursor(row_factory=dict_row) as cursor,
+    ):
         while True:
-            rows = connection.execute("SELECT * FROM usage_events ORDER BY time").fetchall()
+            rows = cursor.execute("SELECT * FROM usage_events ORDER BY time").fetchall()
             if rows or time.monotonic() > deadline:
                 return rows
             time.sleep(0.02)
