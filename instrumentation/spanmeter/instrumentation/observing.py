@@ -135,6 +135,9 @@ class EventWatcher:
         reading = Reading(last=True) if data == b"[DONE]" else self._endpoint.read_event(parsed)
         self._identified = self._identified or bool(reading.response_id)
         self._attempt.took(reading)
+        if reading.last:
+            # Not every SDK reads on to the end of the body, or closes it in time.
+            self._attempt.end()
 
 
 class BodyWatcher:

@@ -42,7 +42,7 @@ def read_event(event: Json) -> Reading:
         return read_message(mapping(event.get("message")))
     if kind == "message_delta":
         return Reading(usage=mapping(event.get("usage")))
-    return Reading(error=_error(event), last=kind == "message_stop")
+    return Reading(error=_error(event), last=kind in {"message_stop", "error"})
 
 
 def _error(body: Json) -> str | None:

@@ -68,15 +68,15 @@ def opted_out() -> list[str]:
 
 def read_completion(body: Json) -> Reading:
     """A chat completion, completion or embedding, or one chunk of it."""
-    usage = body.get("usage")
+    usage, error = body.get("usage"), _error(body)
     return Reading(
         response_id=body.get("id"),
         model=body.get("model"),
         service_tier=body.get("service_tier"),
         usage=mapping(usage),
-        error=_error(body),
+        error=error,
         # Compatible servers may count on in every chunk; what ends a stream has no choices.
-        last=bool(usage) and not body.get("choices"),
+        last=error is not None or (bool(usage) and not body.get("choices")),
     )
 
 
