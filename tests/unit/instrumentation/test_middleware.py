@@ -140,7 +140,10 @@ def test_asgi_resolve_that_raises(serve: Serve, caplog: pytest.LogCaptureFixture
 def test_asgi_resolve_that_returns_what_is_no_context(
     serve: Serve, wrong: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert get(serve(resolve=lambda scope: wrong)) == "- - s1"
+    def resolve(scope: Any) -> Any:
+        return wrong
+
+    assert get(serve(resolve=resolve)) == "- - s1"
     assert caplog.records
 
 

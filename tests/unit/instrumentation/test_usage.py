@@ -346,7 +346,7 @@ def test_a_tenant_that_cannot_be_carried_is_logged_and_unattributed(
     with usage(tenant_id="acme"), usage(tenant_id=bad, feature="search"):
         assert tenant() is None
         # Nor does anything of it keep the application's own requests from being sent.
-        propagate.inject({})
+        propagate.inject(dict[str, str]())
     assert "tenant.id" in caplog.text
     assert "x" * 257 not in caplog.text
 
@@ -361,7 +361,7 @@ def test_dimensions_that_cannot_be_carried_are_left_out(
     with usage(tenant_id="acme", dimensions=dimensions):
         context = current_usage()
         assert context is None or context == UsageContext(tenant_id="acme")
-        propagate.inject({})
+        propagate.inject(dict[str, str]())
     assert caplog.records
 
 
