@@ -5,6 +5,7 @@ context variable's token cannot be used and the context entered is not the curre
 back is kept in the entered context itself, and is taken only by whoever still finds it there.
 """
 
+from collections.abc import Generator
 from types import TracebackType
 from typing import Final, Self, cast
 
@@ -56,11 +57,9 @@ class Entry:
                 return
 
 
-def _entries() -> list[Entry]:
+def _entries() -> Generator[Entry]:
     """The entries in force, innermost first."""
-    found: list[Entry] = []
     context = get_current()
     while (entry := cast("Entry | None", get_value(_ENTRY, context))) is not None:
-        found.append(entry)
+        yield entry
         context = entry.outer
-    return found

@@ -116,7 +116,12 @@ class EventWatcher:
 
     def _tells(self, events: bytes) -> bool:
         # Until one says which response this is, every event may be worth reading.
-        return not self._identified or any(word in events for word in self._endpoint.telling)
+        if not self._identified:
+            return True
+        for word in self._endpoint.telling:  # noqa: SIM110 - for every chunk: `any` takes twice as long
+            if word in events:
+                return True
+        return False
 
     def _read(self, whole: bytes) -> bytes:
         """Reads the events that may tell something; returns all but the one that we asked for."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from typing import Any, Literal
 
+import httpx2
 import pytest
 from anthropic import Anthropic
 from anthropic.types import TextBlockParam
@@ -297,3 +299,18 @@ def test_what_is_no_use_of_a_model_is_not_metered(
     served = openai_client.get(provider.url + "/_served", cast_to=object)
     assert served is not None
     assert recorder.spans == []
+
+
+@each_api
+def test_a_response_that_was_read_is_what_it_would_have_been(
+    recorder: Recorder, provider: SimulatedProvider, api: Api
+) -> None:
+    """It is watched as an object of another class; caches pickle responses, and compare classes."""
+    with client_of(api, provider) as client:
+        create = api.resource(client).with_streaming_response.create
+        with create(**api.arguments) as response:
+            body = response.read()
+    read = response.http_response
+    assert type(read) is httpx2.Response
+    assert pickle.loads(pickle.dumps(read)).content == body  # noqa: S301 - our own
+    assert len(recorder.metered) == 1
