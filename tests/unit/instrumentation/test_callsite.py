@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from unit.instrumentation.recording import Recorder, check_usage
 
 def line() -> int:
     """The line of the caller."""
-    return sys._getframe(1).f_lineno
+    return inspect.stack(context=0)[1].lineno
 
 
 def test_it_is_relative_to_the_working_directory(

@@ -28,6 +28,7 @@ from spanmeter.instrumentation import (
     stainless,
     transport,
     usage,
+    watching,
 )
 from spanmeter.instrumentation.clients import anthropic, openai
 from unit.instrumentation import faults
@@ -46,7 +47,7 @@ from unit.instrumentation.recording import Recorder
 MODULES: list[ModuleType] = [
     call, callsite, endpoint, entering, identity, instrumentor, observing, scope, sse,
     stainless,
-    transport, anthropic, openai,
+    transport, watching, anthropic, openai,
 ]  # fmt: skip
 
 # These stand between the application and all the rest: each hands on to what may fail, and catches.

@@ -40,17 +40,17 @@ def test_azure_is_known_by_its_client_behind_any_gateway() -> None:
     assert provider_of(client) == "azure.ai.openai"
 
 
-@pytest.mark.parametrize(
-    ("chunk", "last"),
-    [
-        ({"choices": [{"delta": {}}]}, False),
-        # vLLM, xAI and Perplexity count on in every chunk where they are asked to.
-        ({"choices": [{"delta": {}}], "usage": USAGE}, False),
-        ({"choices": [{"delta": {}}], "usage": None}, False),
-        ({"choices": [], "usage": USAGE}, True),
-        ({"error": {"code": "server_error"}}, True),
-    ],
-)
+CHUNKS: list[tuple[dict[str, Any], bool]] = [
+    ({"choices": [{"delta": {}}]}, False),
+    # vLLM, xAI and Perplexity count on in every chunk where they are asked to.
+    ({"choices": [{"delta": {}}], "usage": USAGE}, False),
+    ({"choices": [{"delta": {}}], "usage": None}, False),
+    ({"choices": [], "usage": USAGE}, True),
+    ({"error": {"code": "server_error"}}, True),
+]
+
+
+@pytest.mark.parametrize(("chunk", "last"), CHUNKS)
 def test_a_stream_ends_with_its_usage_or_an_error(chunk: dict[str, Any], *, last: bool) -> None:
     assert read_completion(chunk).last is last
 
