@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import httpx2
@@ -34,6 +35,13 @@ each_framing = pytest.mark.parametrize(
 )
 
 SLOW = Reply(chunks=50, chunk_delay=0.005)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_ended_twice(caplog: pytest.LogCaptureFixture) -> Generator[None]:
+    """OpenTelemetry warns of a span that is ended, or written to, after its end."""
+    yield
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 class ApplicationError(Exception):
