@@ -41,7 +41,10 @@ SLOW = Reply(chunks=50, chunk_delay=0.005)
 def nothing_is_ended_twice(caplog: pytest.LogCaptureFixture) -> Generator[None]:
     """OpenTelemetry warns of a span that is ended, or written to, after its end."""
     yield
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    # asyncio has complaints of its own about async streams that are forgotten, with us and without.
+    ours = ("opentelemetry", "spanmeter")
+    records = [each for each in caplog.get_records("call") if each.name.startswith(ours)]
+    assert [each for each in records if each.levelno >= logging.WARNING] == []
 
 
 class ApplicationError(Exception):
