@@ -164,25 +164,34 @@ def embeddings(call: Call) -> Exchange:
     return _whole(price, usage, body | {"model": price.response_model})
 
 
+def moderation(call: Call) -> Exchange:
+    """POST /v1/moderations, /v1/chat/moderations."""
+    return _judged(call, {"categories": {"pii": False}, "category_scores": {"pii": 0.01}})
+
+
 def classification(call: Call) -> Exchange:
-    """POST /v1/moderations, /v1/classifications and their like for chats."""
+    """POST /v1/classifications, /v1/chat/classifications."""
+    return _judged(call, {"language": {"scores": {"en": 0.99}}})
+
+
+def _judged(call: Call, result: JSON) -> Exchange:
     price = call.price(PRICES)
     size = len(tokens(prompt_of(call.body.get("input"))))
     usage = usage_of(call, {"prompt_tokens": size, "completion_tokens": 0, "total_tokens": size})
-    results = [{"categories": {"pii": False}, "category_scores": {"pii": 0.01}}]
-    body: JSON = {"id": new_id("mod-", 32), "model": price.response_model, "results": results}
+    body: JSON = {"id": new_id("mod-", 32), "model": price.response_model, "results": [result]}
     return _whole(price, usage, body | {"usage": usage})
 
 
 def document(call: Call) -> Exchange:
     """POST /v1/ocr: two pages, whatever is sent."""
     price = call.price(PRICES)
+    annotates = call.body.get("document_annotation_format") is not None
     page: JSON = {"markdown": "# Report", "images": [], "dimensions": None}
     usage: JSON = {"pages_processed": 2, "doc_size_bytes": 4096}
     body: JSON = {
         "pages": [page | {"index": index} for index in range(2)],
         "model": price.response_model,
-        "document_annotation": None,
+        "document_annotation": '{"title": "Report"}' if annotates else None,
         "usage_info": usage,
     }
     return _whole(price, usage, body, beyond=2 * PAGE)
@@ -253,19 +262,25 @@ def _whole(price: ListPrice, usage: JSON, body: JSON, *, beyond: Decimal = Decim
     return Exchange(price, response_id, usage, billed(usage), body, beyond=beyond)
 
 
-ENDPOINTS = tuple(
-    Endpoint(PREFIX + path, api, WIRE, answer)
-    for path, api, answer in (
-        ("/chat/completions", "mistral.chat", completion),
-        ("/fim/completions", "mistral.fim", completion),
-        ("/agents/completions", "mistral.agents", completion),
-        ("/embeddings", "mistral.embeddings", embeddings),
-        ("/moderations", "mistral.moderations", classification),
-        ("/chat/moderations", "mistral.moderations", classification),
-        ("/classifications", "mistral.classifications", classification),
-        ("/chat/classifications", "mistral.classifications", classification),
-        ("/ocr", "mistral.ocr", document),
-        ("/audio/transcriptions", "mistral.audio.transcriptions", transcription),
-        ("/audio/speech", "mistral.audio.speech", speech),
-    )
+_PATHS = (
+    ("/chat/completions", "mistral.chat", completion),
+    ("/fim/completions", "mistral.fim", completion),
+    ("/agents/completions", "mistral.agents", completion),
+    ("/embeddings", "mistral.embeddings", embeddings),
+    ("/moderations", "mistral.moderations", moderation),
+    ("/chat/moderations", "mistral.moderations", moderation),
+    ("/classifications", "mistral.classifications", classification),
+    ("/chat/classifications", "mistral.classifications", classification),
+    ("/ocr", "mistral.ocr", document),
+    ("/audio/transcriptions", "mistral.audio.transcriptions", transcription),
+    ("/audio/speech", "mistral.audio.speech", speech),
+)
+AZURE = "/mistral/models"
+VERTEX = "/v1/projects/{project}/locations/{location}/publishers/mistralai/models/{deployment}"
+
+ENDPOINTS = (
+    *(Endpoint(PREFIX + path, api, WIRE, answer) for path, api, answer in _PATHS),
+    Endpoint(f"{AZURE}/chat/completions", "mistral.chat", WIRE, completion),
+    Endpoint(f"{VERTEX}:rawPredict", "mistral.chat", WIRE, completion),
+    Endpoint(f"{VERTEX}:streamRawPredict", "mistral.chat", WIRE, completion),
 )

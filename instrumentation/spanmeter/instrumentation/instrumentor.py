@@ -19,7 +19,7 @@ from spanmeter.instrumentation.callsite import callsite
 from spanmeter.instrumentation.endpoint import Endpoint, Json
 from spanmeter.instrumentation.entering import Entry
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.identity import identity_in
+from spanmeter.instrumentation.identity import identity_in, set_aside
 from spanmeter.instrumentation.transport import patch_httpx
 from spanmeter.instrumentation.version import VERSION
 from spanmeter.metering import attributes as names
@@ -71,6 +71,8 @@ class Patch(NamedTuple):
 
     `describe` is given the object, the positional and the keyword arguments of a call, and says
     what it asks for, or `None` for what is no use of a model. `also` may patch the module further.
+    `private` is whether all that goes through the function goes to a provider, so that no identity
+    may go with it, metered or not.
     """
 
     module: str
@@ -78,6 +80,7 @@ class Patch(NamedTuple):
     describe: Callable[[Any, Arguments, Keywords], Request | None]
     is_async: bool = False
     also: Callable[[Any], None] = lambda module: None
+    private: bool = False
 
 
 class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
@@ -122,12 +125,14 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     @guarded
     def _begin(
         self, patch: Patch, instance: Any, args: Arguments, kwargs: Keywords
-    ) -> tuple[Call, Entry] | None:
-        """Begins the call, and enters the context to call the provider in."""
-        request = patch.describe(instance, args, kwargs) if self._tracer is not None else None
+    ) -> tuple[Call | None, Entry] | None:
+        """Begins the call, if it is one, and enters the context to call the provider in."""
+        if self._tracer is None:
+            return None
+        request = patch.describe(instance, args, kwargs)
         call = self.begin(request) if request is not None else None
         if request is None or call is None:
-            return None
+            return (None, Entry(set_aside())) if patch.private else None
         entry = Entry(call.provider_context())
         # Last, where nothing can fail any more: what is asked for must be hidden afterwards.
         call.hides_usage = bool(_asked_for_usage(request))
@@ -173,7 +178,7 @@ def _asked_for_usage(request: Request) -> bool:
     return request.ask_for_usage()
 
 
-_Enter = Callable[[Any, Arguments, Keywords], tuple[Call, Entry] | None]
+_Enter = Callable[[Any, Arguments, Keywords], tuple[Call | None, Entry] | None]
 
 
 def _wrap(begin: _Enter) -> Callable[..., Any]:
@@ -187,11 +192,13 @@ def _wrap(begin: _Enter) -> Callable[..., Any]:
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as exc:
-            call.raised(exc)
+            if call is not None:
+                call.raised(exc)
             raise
         finally:
             entry.leave()
-        call.returned()
+        if call is not None:
+            call.returned()
         return result
 
     return wrapper
@@ -208,11 +215,13 @@ def _wrap_async(begin: _Enter) -> Callable[..., Any]:
         try:
             result = await wrapped(*args, **kwargs)
         except BaseException as exc:
-            call.raised(exc)
+            if call is not None:
+                call.raised(exc)
             raise
         finally:
             entry.leave()
-        call.returned()
+        if call is not None:
+            call.returned()
         return result
 
     return wrapper

@@ -59,8 +59,8 @@ def stainless_patches(
 
     module = f"{package}._base_client"
     return (
-        Patch(module, "SyncAPIClient.request", describe, also=also),
-        Patch(module, "AsyncAPIClient.request", describe, is_async=True),
+        Patch(module, "SyncAPIClient.request", describe, also=also, private=True),
+        Patch(module, "AsyncAPIClient.request", describe, is_async=True, private=True),
     )
 
 

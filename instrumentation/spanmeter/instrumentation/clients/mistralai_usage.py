@@ -135,12 +135,10 @@ def read_document(body: Json) -> Reading:
     """A document that was read. Pages of one that was annotated too are charged for as such."""
     usage = mapping(body.get("usage_info"))
     pages = usage.get("pages_processed")
-    annotated = isinstance(pages, int) and _annotated(body)
-    return Reading(
-        model=body.get("model"),
-        usage=usage,
-        quantities={"input_annotated_document_pages": pages} if annotated else {},
-    )
+    quantities: dict[str, int] = {}
+    if isinstance(pages, int) and _annotated(body):
+        quantities["input_annotated_document_pages"] = pages
+    return Reading(model=body.get("model"), usage=usage, quantities=quantities)
 
 
 def _annotated(document: Json) -> bool:
