@@ -9,7 +9,7 @@ EXTRAS := collector,embedded,otlp-grpc,demo
 # The stamp is named by what it depends on, so a checkout of other requirements installs again.
 STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
 
-.PHONY: venv demo test check fmt clean
+.PHONY: venv demo test test-matrix check fmt clean
 .DEFAULT_GOAL := test
 
 venv: $(STAMP)
@@ -32,6 +32,11 @@ demo: venv
 test: venv
 	@PYTHONPATH=tests $(BIN)/python -m databases prepare
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+# Older majors of the client libraries, each in an environment of its own: half a minute, and one
+# more to make them. Not part of `test`: they come from the package index.
+test-matrix: venv
+	@PYTHONPATH=tests:examples $(BIN)/python -m matrix
 
 # Each check runs even where an earlier one fails: one run reports all there is to mend.
 check: venv

@@ -63,6 +63,7 @@ class Attempt:
         # Taking the one item out is atomic, so that two threads cannot both end an attempt.
         self._unended = [True]
 
+    @guarded
     def took(self, reading: Reading) -> None:
         """Adds what a body or an event said. What comes later overrides, and keeps what it does not
         mention."""
@@ -84,10 +85,12 @@ class Attempt:
                 (name, value) for name, value in reading.usage.items() if value is not None
             )
 
+    @guarded
     def accepted(self) -> None:
         """The provider has taken the request on: what it asks for is used."""
         self._accepted = True
 
+    @guarded
     def answered(self, said: Callable[[], Iterable[str]]) -> None:
         """The provider has begun to answer: what it says is worth an estimate if it is never
         counted."""
@@ -122,15 +125,8 @@ class Attempt:
             self._unended.pop()
         except IndexError:
             return
-        error_type = error_type or self._reading.error
-        if status_code is not None:
-            self.span.set_attribute(names.HTTP_RESPONSE_STATUS_CODE, status_code)
-        if error_type is not None:
-            self.span.set_attribute(names.ERROR_TYPE, error_type)
-            if error_type != names.CANCELLED:
-                self.span.set_status(StatusCode.ERROR)
         try:
-            self._describe(complete=error_type is None)
+            self._describe(error_type or self._reading.error, status_code)
         finally:
             self.span.end()
         for beside in self._reading.beside:
@@ -142,11 +138,15 @@ class Attempt:
                 )
             )
 
-    def _describe(self, *, complete: bool) -> None:
+    def _describe(self, error_type: str | None, status_code: int | None) -> None:
         reading = self._reading
+        if error_type is not None and error_type != names.CANCELLED:
+            self.span.set_status(StatusCode.ERROR)
         attributes: Attributes = {
             name: value
             for name, value in (
+                (names.HTTP_RESPONSE_STATUS_CODE, status_code),
+                (names.ERROR_TYPE, error_type),
                 (names.RESPONSE_ID, reading.response_id),
                 (names.RESPONSE_MODEL, reading.model),
                 (names.USAGE_SERVICE_TIER, reading.service_tier),
@@ -154,10 +154,12 @@ class Attempt:
             )
             if value
         }
-        attributes.update(self._fetched() if self._endpoint.fetches else self._used(complete))
+        attributes.update(
+            self._fetched() if self._endpoint.fetches else self._used(complete=error_type is None)
+        )
         self.span.set_attributes(attributes)
 
-    def _used(self, complete: bool) -> Attributes:  # noqa: FBT001 - private, and named where it is called
+    def _used(self, *, complete: bool) -> Attributes:
         attributes: Attributes = self._endpoint.asked(self._body) if self._accepted else {}
         for unit, amount in self._reading.quantities.items():
             attributes[names.quantity(unit)] = amount

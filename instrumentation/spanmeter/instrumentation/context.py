@@ -196,7 +196,7 @@ _OWN_FIELDS: Final = frozenset(field.name for field in dataclasses.fields(UsageC
 def _sendable(values: Mapping[str, object]) -> Identity:
     identity: dict[str, str] = {}
     for name, value in values.items():
-        if value is None:
+        if value is None and name != names.TENANT_ID:
             continue
         text = _sendable_text(value)
         if text and _sendable_text(name.removeprefix(names.USAGE_DIMENSION_PREFIX)):

@@ -5,10 +5,13 @@ context variable's token cannot be used and the context entered is not the curre
 back is kept in the entered context itself, and is taken only by whoever still finds it there.
 """
 
+from collections.abc import Generator
 from types import TracebackType
 from typing import Final, Self, cast
 
 from opentelemetry.context import Context, attach, create_key, get_current, get_value, set_value
+
+from spanmeter.instrumentation.guard import guarded
 
 _ENTRY: Final = create_key("spanmeter-entry")
 
@@ -34,6 +37,7 @@ class Entry:
     ) -> None:
         self.leave()
 
+    @guarded
     def leave(self) -> None:
         """Makes current again what was current before; does nothing where this entry is not in
         force."""
@@ -43,6 +47,7 @@ class Entry:
                 return
 
     @staticmethod
+    @guarded
     def leave_last_of(owner: object) -> None:
         """Leaves the owner's innermost entry, and with it any that were entered inside and not
         left."""
@@ -52,11 +57,9 @@ class Entry:
                 return
 
 
-def _entries() -> list[Entry]:
+def _entries() -> Generator[Entry]:
     """The entries in force, innermost first."""
-    found: list[Entry] = []
     context = get_current()
     while (entry := cast("Entry | None", get_value(_ENTRY, context))) is not None:
-        found.append(entry)
+        yield entry
         context = entry.outer
-    return found

@@ -82,16 +82,20 @@ class Observation:
 
 
 @guarded
+def _read_headers(response: Any, attempt: Attempt, call: Call) -> None:
+    if call.endpoint.read_headers is not None:
+        attempt.took(call.endpoint.read_headers(response.headers))
+
+
+@guarded
 def observe(response: Any, attempt: Attempt, call: Call) -> None:
     """Reads usage from an httpx (or httpx2) response: at once if it has been read, else as it will
     be."""
-    endpoint = call.endpoint
     if response.status_code >= 400:
         attempt.end(error_type=str(response.status_code), status_code=response.status_code)
         return
     attempt.accepted()
-    if endpoint.read_headers is not None:
-        attempt.took(endpoint.read_headers(response.headers))
+    _read_headers(response, attempt, call)
     watcher = watcher_for(response.headers.get("content-type", ""), attempt, call)
     if response.is_closed:
         try:

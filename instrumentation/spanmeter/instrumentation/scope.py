@@ -3,10 +3,12 @@
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import Identity, identity_in, with_identity
 from spanmeter.metering import attributes as names
 
@@ -61,6 +63,11 @@ class UsageScope:
             wrapper = self._around_function(function)
         return cast("Callable[P, R]", functools.wraps(function)(wrapper))
 
+    def _entered(self) -> AbstractContextManager[object]:
+        """For `with`: this scope while it lasts; nothing, where it cannot be entered."""
+        return self._enter() or nullcontext()
+
+    @guarded
     def _enter(self) -> Entry:
         return Entry(with_identity(self._merged()), owner=self)
 
@@ -72,14 +79,14 @@ class UsageScope:
 
     def _around_function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with self._enter():
+            with self._entered():
                 return function(*args, **kwargs)
 
         return wrapper
 
     def _around_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with self._enter():
+            with self._entered():
                 return await function(*args, **kwargs)
 
         return wrapper
@@ -94,7 +101,7 @@ class UsageScope:
             step, value = generator.send, None
             while True:
                 try:
-                    with self._enter():
+                    with self._entered():
                         item = step(value)
                 except StopIteration as stop:
                     return stop.value
@@ -102,7 +109,7 @@ class UsageScope:
                     value = yield item
                     step = generator.send
                 except GeneratorExit:
-                    with self._enter():
+                    with self._entered():
                         generator.close()
                     raise
                 except BaseException as exc:  # noqa: BLE001 - handed on to the generator
@@ -116,7 +123,7 @@ class UsageScope:
             step, value = generator.asend, None
             while True:
                 try:
-                    with self._enter():
+                    with self._entered():
                         item = await step(value)
                 except StopAsyncIteration:
                     return
@@ -124,7 +131,7 @@ class UsageScope:
                     value = yield item
                     step = generator.asend
                 except GeneratorExit:
-                    with self._enter():
+                    with self._entered():
                         await generator.aclose()
                     raise
                 except BaseException as exc:  # noqa: BLE001 - handed on to the generator

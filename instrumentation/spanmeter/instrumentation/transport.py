@@ -39,13 +39,10 @@ def _patch(module: Any) -> None:
 def _send(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    call = current_call()
-    if call is None or call.http_client is not instance:
-        return wrapped(*args, **kwargs)
-    begun = begin_attempt(call)
+    begun = _begin(instance)
     if begun is None:
         return wrapped(*args, **kwargs)
-    attempt, entry = begun
+    call, attempt, entry = begun
     try:
         response = wrapped(*args, **kwargs)
     except BaseException as exc:
@@ -63,13 +60,10 @@ async def _send_async(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    call = current_call()
-    if call is None or call.http_client is not instance:
-        return await wrapped(*args, **kwargs)
-    begun = begin_attempt(call)
+    begun = _begin(instance)
     if begun is None:
         return await wrapped(*args, **kwargs)
-    attempt, entry = begun
+    call, attempt, entry = begun
     try:
         response = await wrapped(*args, **kwargs)
     except BaseException as exc:
@@ -79,6 +73,16 @@ async def _send_async(
         entry.leave()
     observe(response, attempt, call)
     return response
+
+
+@guarded
+def _begin(http_client: object) -> tuple[Call, Attempt, Entry] | None:
+    """Begins an attempt of the call in progress, if this client sends its requests."""
+    call = current_call()
+    if call is None or call.http_client is not http_client:
+        return None
+    begun = begin_attempt(call)
+    return (call, *begun) if begun is not None else None
 
 
 @guarded

@@ -71,7 +71,12 @@ class EventWatcher:
 
     def _tells(self, events: bytes) -> bool:
         # Until one says which response this is, every event may be worth reading.
-        return not self._identified or any(word in events for word in self._endpoint.telling)
+        if not self._identified:
+            return True
+        for word in self._endpoint.telling:  # noqa: SIM110 - for every chunk: `any` takes twice as long
+            if word in events:
+                return True
+        return False
 
     def _read(self, whole: bytes) -> bytes:
         """Reads the events that may tell something; returns all but the one that we asked for."""
@@ -90,8 +95,8 @@ class EventWatcher:
         reading = Reading(last=True) if data == b"[DONE]" else self._endpoint.read_event(parsed)
         self._identified = self._identified or bool(reading.response_id)
         self._attempt.took(reading)
-        if self._attempt.told_all:
-            # Not every library reads on to the end, or closes what it has read enough of.
+        if reading.last:
+            # Not every SDK reads on to the end of the body, or closes it in time.
             self._attempt.end()
 
     def _said(self) -> Iterable[str]:

@@ -2,66 +2,17 @@
 
 import asyncio
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
-import simulated_provider
 from saas.traffic import JOB_EVERY, drive, visits
+from services import service, vendors
 from simulated_provider import SimulatedProvider
 
-EXAMPLES = Path(simulated_provider.__file__).parent.parent
 REQUESTS = 50
-
-
-@contextmanager
-def service(name: str, environ: Mapping[str, str], spans: Path) -> Generator[str]:
-    """One of the two services under `opentelemetry-instrument`; its address."""
-    argv = [
-        str(Path(sys.executable).with_name("opentelemetry-instrument")),
-        *(sys.executable, "-m", "uvicorn", f"saas.{name}:app", "--port", "0", "--no-access-log"),
-    ]
-    settings = {
-        "PYTHONPATH": str(EXAMPLES),
-        "OTEL_SERVICE_NAME": name,
-        "OTEL_TRACES_EXPORTER": "console",
-        "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_LOGS_EXPORTER": "none",
-    }
-    with (
-        spans.open("wb") as output,
-        subprocess.Popen(
-            argv,
-            env={**os.environ, **settings, **environ},
-            stdout=output,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-    ):
-        assert process.stderr is not None
-        try:
-            yield address(process.stderr)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.stderr.read()
-
-
-def address(log: IO[str]) -> str:
-    """Where uvicorn says that it runs."""
-    said: list[str] = []
-    for line in log:
-        said.append(line)
-        if (found := re.search(r"running on (http://\S+)", line)) is not None:
-            return found[1]
-    raise AssertionError("".join(said))
 
 
 def calls_in(path: Path) -> list[dict[str, Any]]:
@@ -78,15 +29,11 @@ def calls_in(path: Path) -> list[dict[str, Any]]:
 @pytest.mark.slow
 def test_the_environment_alone_makes_the_app_metered(tmp_path: Path) -> None:
     with SimulatedProvider() as provider:
-        vendors = {
-            "OPENAI_BASE_URL": provider.openai_base_url,
-            "OPENAI_API_KEY": "any",
-            "ANTHROPIC_BASE_URL": provider.url,
-            "ANTHROPIC_API_KEY": "any",
-        }
+        console = {"OTEL_TRACES_EXPORTER": "console"}
+        inner, outer = console | vendors(provider), console.copy()
         with (
-            service("assistant", vendors, tmp_path / "assistant") as assistant,
-            service("gateway", {"ASSISTANT_URL": assistant}, tmp_path / "gateway") as gateway,
+            service("assistant", inner, tmp_path / "assistant") as outer["ASSISTANT_URL"],
+            service("gateway", outer, tmp_path / "gateway") as gateway,
         ):
             outcomes = asyncio.run(drive(gateway, REQUESTS, seed=7, concurrency=8))
     calls = calls_in(tmp_path / "assistant")

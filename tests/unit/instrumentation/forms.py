@@ -11,6 +11,7 @@ from typing import Any, Literal
 import anthropic
 import httpx2
 import openai
+from anthropic.types.beta import BetaMessage
 from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
@@ -87,7 +88,7 @@ BETA_MESSAGES = Api(
     lambda client: client.beta.messages,
     _CLAUDE,
     "/v1/messages?beta=true",
-    anthropic.types.beta.BetaMessage,
+    BetaMessage,
 )
 
 STREAMING_APIS = {

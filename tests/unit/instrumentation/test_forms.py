@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from typing import Any, Literal
 
+import httpx2
 import pytest
 from anthropic import Anthropic
 from anthropic.types import TextBlockParam
@@ -277,18 +279,19 @@ def test_a_message_delta_revises_what_the_start_said(
     assert span[names.OUTPUT_TOKENS] == 15
 
 
-def test_an_answer_without_usage_is_a_span_without_counts(
+def test_an_answer_without_usage_is_estimated_and_says_so(
     recorder: Recorder, provider: SimulatedProvider, openai_client: OpenAI
 ) -> None:
-    """As some compatible servers do: nothing is made up here."""
+    """As some compatible servers do."""
     provider.enqueue(Reply(without_usage=True))
     openai_client.chat.completions.create(
         model="gpt-4o-mini", messages=[{"role": "user", "content": "How?"}]
     )
     span = recorder.only()
     assert span[names.RESPONSE_ID] == provider.served[-1].response_id
-    assert not [name for name in span if name.startswith("gen_ai.usage.")]
-    assert names.USAGE_SOURCE not in span
+    assert span[names.USAGE_SOURCE] == names.SOURCE_TOKENIZER
+    assert span[names.INPUT_TOKENS] == 2  # "How", "?"
+    assert names.USAGE_RAW not in span
 
 
 def test_what_is_no_use_of_a_model_is_not_metered(
@@ -297,3 +300,18 @@ def test_what_is_no_use_of_a_model_is_not_metered(
     served = openai_client.get(provider.url + "/_served", cast_to=object)
     assert served is not None
     assert recorder.spans == []
+
+
+@each_api
+def test_a_response_that_was_read_is_what_it_would_have_been(
+    recorder: Recorder, provider: SimulatedProvider, api: Api
+) -> None:
+    """It is watched as an object of another class; caches pickle responses, and compare classes."""
+    with client_of(api, provider) as client:
+        create = api.resource(client).with_streaming_response.create
+        with create(**api.arguments) as response:
+            body = response.read()
+    read = response.http_response
+    assert type(read) is httpx2.Response
+    assert pickle.loads(pickle.dumps(read)).content == body  # noqa: S301 - our own
+    assert len(recorder.metered) == 1

@@ -33,7 +33,7 @@ def test_the_block_is_kept_as_it_was_sent(block: str) -> None:
         pytest.param('{"a": "\0"}', id="NUL"),
         pytest.param('{"a": "\\ud800"}', id="escaped half of a pair"),
         pytest.param('{"a": "\ud800"}', id="half of a pair"),
-        pytest.param('{"a": ' * 5000 + "1" + "}" * 5000, id="deep"),
+        pytest.param('{"a": ' * 2000 + "1" + "}" * 2000, id="deep"),
         pytest.param('{"a": [' + "0," * 20_000 + "0]}", id="large"),
         pytest.param({"prompt_tokens": 1}, id="no text"),
         pytest.param(b"{}", id="bytes"),

@@ -19,6 +19,7 @@ Where your app runs, have it send spans here:
   export OTEL_TRACES_EXPORTER=otlp
   export OTEL_EXPORTER_OTLP_PROTOCOL=grpc
   export OTEL_EXPORTER_OTLP_ENDPOINT=http://{endpoint}
+  export OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none    # or where yours go
 
 Query the ledger:
   spanmeter report --by tenant,model --dsn {dsn}

@@ -7,6 +7,7 @@ from spanmeter.instrumentation.call import current_call
 from spanmeter.instrumentation.clients.anthropic_messages import ENDPOINTS, without_model
 from spanmeter.instrumentation.clients.openai_providers import PROVIDERS_BY_HOST
 from spanmeter.instrumentation.endpoint import Endpoint
+from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.instrumentor import ClientInstrumentor
 from spanmeter.instrumentation.stainless import host_of, stainless_patches
 
@@ -53,8 +54,13 @@ def silence_own_tracing(base_client: Any) -> None:
     own_tracer = own_property.fget if isinstance(own_property, property) else None
     if own_tracer is not None:
         base_client.BaseClient._tracer = property(  # noqa: SLF001 - there is no public way, per call
-            lambda client: None if current_call() is not None else own_tracer(client)
+            lambda client: None if _is_metered() else own_tracer(client)
         )
+
+
+@guarded
+def _is_metered() -> bool:
+    return current_call() is not None
 
 
 class AnthropicInstrumentor(ClientInstrumentor):

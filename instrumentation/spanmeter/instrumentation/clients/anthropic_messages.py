@@ -49,7 +49,7 @@ def read_event(event: Json) -> Reading:
     if kind == "message_delta":
         usage = mapping(event.get("usage"))
         return _read_usage(usage)._replace(model=_fallback(usage))
-    return Reading(error=_error(event), last=kind == "message_stop")
+    return Reading(error=_error(event), last=kind in {"message_stop", "error"})
 
 
 def _read_usage(usage: Json) -> Reading:

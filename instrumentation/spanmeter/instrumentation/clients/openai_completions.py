@@ -25,15 +25,15 @@ from spanmeter.metering import attributes as names
 
 def read_completion(body: Json) -> Reading:
     """A chat completion, completion, embedding or moderation, or one chunk of it."""
-    usage = body.get("usage")
+    usage, error = body.get("usage"), error_in(body)
     return Reading(
         response_id=body.get("id"),
         model=body.get("model"),
         service_tier=body.get("service_tier"),
         usage=mapping(usage),
-        error=error_in(body),
+        error=error,
         # Compatible servers may count on in every chunk; what ends a stream has no choices.
-        last=bool(usage) and not body.get("choices"),
+        last=error is not None or (bool(usage) and not body.get("choices")),
     )
 
 

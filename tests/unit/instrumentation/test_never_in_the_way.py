@@ -1,0 +1,257 @@
+"""Whatever of ours breaks, the application gets to the byte what it would have got, and one error is logged."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from types import FunctionType, ModuleType
+
+import pytest
+from opentelemetry.sdk.trace import Span, Tracer
+
+from simulated_provider import Reply, SimulatedProvider
+from spanmeter.instrumentation import (
+    attempt,
+    call,
+    callsite,
+    endpoint,
+    entering,
+    framing,
+    identity,
+    instrumentor,
+    observing,
+    scope,
+    stainless,
+    transport,
+    usage,
+    watching,
+)
+from spanmeter.instrumentation.clients import (
+    anthropic,
+    anthropic_messages,
+    openai,
+    openai_completions,
+    openai_providers,
+    openai_responses,
+)
+from unit.instrumentation import faults
+from unit.instrumentation.forms import (
+    CHAT,
+    COMPLETIONS,
+    EMBEDDINGS,
+    MESSAGES,
+    RESPONSES,
+    Api,
+    async_client_of,
+    client_of,
+)
+from unit.instrumentation.recording import Recorder
+
+MODULES: list[ModuleType] = [
+    attempt, call, callsite, endpoint, entering, framing, identity, instrumentor, observing, scope,
+    stainless, transport, watching, anthropic, anthropic_messages, openai, openai_completions,
+    openai_providers, openai_responses,
+]  # fmt: skip
+
+# These stand between the application and all the rest: each hands on to what may fail, and catches.
+# The last run when metering is switched on or off.
+BOUNDARY = re.compile(
+    r"_wrap|_send|_watch|ObservedBody|Observation\.([a-z]|__enter|__exit)"
+    r"|UsageScope\.(__|_around|_entered)|Entry\.__e"
+    r"|\w+Instrumentor\.(_instrument|_uninstrument|_apply|instrumentation)"
+)
+
+# What hides the usage event that was asked for. Where it breaks the event is seen; that is all.
+HIDING = re.compile(
+    r"_begin|begin_attempt|current_call|Call.attempt|Attempt.__init__"  # without an attempt nothing is watched
+    r"|observe|Observation|EventWatcher|ServerSentEvents|_data_of|framing_of|watcher_for"
+    r"|_parsed|mapping"
+)
+
+
+def functions() -> Iterator[FunctionType]:
+    """Every function and method that a call may pass through."""
+    for module in MODULES:
+        for value in vars(module).values():
+            if getattr(value, "__module__", None) != module.__name__:
+                continue
+            members = vars(value).values() if inspect.isclass(value) else [value]
+            for member in members:
+                function = inspect.unwrap(getattr(member, "__func__", member))
+                if isinstance(function, FunctionType) and function.__module__ == module.__name__:
+                    yield function
+
+
+BREAKABLE = {
+    function.__qualname__: function
+    for function in functions()
+    if not BOUNDARY.match(function.__qualname__) and not function.__code__.co_freevars
+}
+
+Use = Callable[[SimulatedProvider], object]
+
+
+def _same(body: bytes) -> bytes:
+    body = re.sub(rb'"(id|item_id)":"[\w-]+"', b"", body)
+    body = re.sub(rb'"created(_at)?":\d+', b"", body)
+    return body.replace(b',"usage":null', b"")
+
+
+def _bytes(api: Api, provider: SimulatedProvider, **further: object) -> bytes:
+    with client_of(api, provider) as client:
+        create = api.resource(client).with_streaming_response.create
+        with create(**api.arguments, **further) as response:
+            return _same(b"".join(response.iter_bytes()))
+
+
+def whole(provider: SimulatedProvider) -> object:
+    with client_of(RESPONSES, provider) as client:
+        return client.responses.create(**RESPONSES.arguments).output_text
+
+
+def piecemeal(provider: SimulatedProvider) -> object:
+    return _bytes(EMBEDDINGS, provider)
+
+
+def stream_asked(provider: SimulatedProvider) -> object:
+    return _bytes(CHAT, provider, stream=True, stream_options={"include_usage": True})
+
+
+def stream_unasked(provider: SimulatedProvider) -> object:
+    provider.enqueue(Reply(chunks=7))
+    return _bytes(COMPLETIONS, provider, stream=True)
+
+
+def stream_raw(provider: SimulatedProvider) -> object:
+    with client_of(MESSAGES, provider) as client:
+        create = client.messages.with_streaming_response.create
+        with create(**MESSAGES.arguments, stream=True) as response:
+            return _same(b"".join(response.http_response.iter_raw()))
+
+
+def stream_left(provider: SimulatedProvider) -> object:
+    provider.enqueue(Reply(chunks=20))
+    with (
+        client_of(MESSAGES, provider) as client,
+        client.messages.create(**MESSAGES.arguments, stream=True) as stream,
+    ):
+        return [event.type for event, _ in zip(stream, range(5), strict=False)]
+
+
+def refused(provider: SimulatedProvider) -> object:
+    provider.enqueue(Reply(status=429, retry_after=0.001), Reply(status=400))
+    with client_of(CHAT, provider) as client, pytest.raises(Exception) as caught:  # noqa: PT011 - compared
+        CHAT.resource(client).create(**CHAT.arguments)
+    return type(caught.value)
+
+
+def stream_async(provider: SimulatedProvider) -> object:
+    @usage(tenant_id="acme", feature="read")
+    async def read() -> list[str]:
+        provider.enqueue(Reply(status=500, retry_after=0.001), Reply())
+        async with async_client_of(RESPONSES, provider) as client, usage(tenant_id="acme"):
+            stream = await client.responses.create(**RESPONSES.arguments, stream=True)
+            return [event.type async for event in stream]
+
+    return asyncio.run(read())
+
+
+USES: list[Use] = [
+    whole, piecemeal, stream_asked, stream_raw, stream_left, refused, stream_async, stream_unasked,
+]  # fmt: skip
+
+
+def run(provider: SimulatedProvider) -> Mapping[Use, object]:
+    """What the application gets from each use."""
+    results: dict[Use, object] = {}
+    for use in USES:
+        provider.reset()
+        # In a context of its own: what is broken may be what would leave one.
+        results[use] = contextvars.copy_context().run(use, provider)
+    return results
+
+
+@pytest.fixture(scope="module")
+def undisturbed(running_provider: SimulatedProvider) -> Mapping[Use, object]:
+    """What it gets without us."""
+    return run(running_provider)
+
+
+@pytest.fixture
+def harmless(
+    recorder: Recorder,
+    provider: SimulatedProvider,
+    undisturbed: Mapping[Use, object],
+    caplog: pytest.LogCaptureFixture,
+) -> Callable[[str], None]:
+    """Checks that all uses go as they would without us, while something is broken."""
+
+    def check(name: str) -> None:
+        faults.raised.clear()
+        results = dict(run(provider))
+        if HIDING.match(name):
+            seen, expected = results[stream_unasked], undisturbed[stream_unasked]
+            assert isinstance(seen, bytes)
+            results[stream_unasked] = re.sub(rb'data: [^\n]*"choices":\[\][^\n]*\n\n', b"", seen)
+            assert results[stream_unasked] == expected
+        assert results == undisturbed
+        errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+        assert bool(errors) == bool(faults.raised)
+
+    return check
+
+
+@pytest.mark.parametrize("name", sorted(BREAKABLE))
+def test_a_fault_of_ours_is_logged_and_nothing_else(
+    name: str, harmless: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BREAKABLE[name], "__code__", faults.fail.__code__)
+    harmless(name)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (Tracer, "start_span"),
+        (Span, "set_attribute"),
+        (Span, "set_attributes"),
+        (Span, "set_status"),
+        (Span, "end"),
+    ],
+)
+def test_nor_is_a_fault_of_opentelemetrys_seen(
+    owner: type[object],
+    name: str,
+    harmless: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(owner, name, faults.fail)
+    harmless(name)
+
+
+def test_most_functions_are_broken_here() -> None:
+    """The list above is made by looking; it must have found what there is."""
+    assert len(BREAKABLE) > 60
+    assert {"read_completion", "Attempt.end", "Call.attempt", "ServerSentEvents.whole"} <= set(
+        BREAKABLE
+    )
+
+
+def test_the_same_fault_is_logged_once(
+    recorder: Recorder,
+    provider: SimulatedProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(BREAKABLE["read_completion"], "__code__", faults.fail.__code__)
+    for _ in range(3):
+        with suppress(RuntimeError):
+            piecemeal(provider)
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(errors) == 1
+    assert "the call goes on" in errors[0].getMessage()
