@@ -186,8 +186,10 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 def _has(module: Any, name: str) -> bool:
     found: Any = module
     for part in name.split("."):
-        found = getattr(found, part, None)
-    return found is not None
+        if not hasattr(found, part):
+            return False
+        found = getattr(found, part)
+    return True
 
 
 @guarded

@@ -14,7 +14,7 @@ import pytest
 
 from spanmeter.instrumentation import Coverage, coverage, instrument
 from spanmeter.instrumentation.installed import installed_version
-from spanmeter.instrumentation.instrumentor import ClientInstrumentor, Patch, Request
+from spanmeter.instrumentation.instrumentor import ClientInstrumentor, Patch, Request, Tap
 from unit.instrumentation.recording import Recorder
 
 AS_KNOWN = "class Client:\n    def ask(self):\n        return 'asked'\n"
@@ -178,4 +178,16 @@ def test_every_client_library_here_is_one_that_was_verified(
     for each in found.values():
         assert each.metered, each
         assert each.why == ""
+    assert loud(caplog) == []
+
+
+def test_a_tap_is_left_out_where_its_class_does_not_exist(
+    nova: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Versions differ in the transports that they have; every object has an `__init__`, even none."""
+    nova.install("1.5", _client=AS_KNOWN)
+    instrumentor = nova.instrumentor("_client")
+    instrumentor.taps = [Tap(f"{nova.name}._client", "Socket.__init__", lambda begin: begin)]
+    instrumentor.instrument()
+    nova.imported("_client")
     assert loud(caplog) == []
