@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from spanmeter.instrumentation import Coverage, coverage, instrument
 from spanmeter.instrumentation.installed import installed_version
-from spanmeter.instrumentation.instrumentor import ClientInstrumentor, Patch, Request, Tap
+from spanmeter.instrumentation.instrumentor import Begin, ClientInstrumentor, Patch, Request, Tap
 from unit.instrumentation.recording import Recorder
 
 AS_KNOWN = "class Client:\n    def ask(self):\n        return 'asked'\n"
@@ -68,6 +69,10 @@ def nova(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
 
 def nothing_asked(instance: Any, args: Any, kwargs: Any) -> Request | None:
     return None
+
+
+def never_wrapped(begin: Begin) -> Callable[..., Any]:
+    raise AssertionError
 
 
 def loud(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
@@ -187,7 +192,7 @@ def test_a_tap_is_left_out_where_its_class_does_not_exist(
     """Versions differ in the transports that they have; every object has an `__init__`, even none."""
     nova.install("1.5", _client=AS_KNOWN)
     instrumentor = nova.instrumentor("_client")
-    instrumentor.taps = [Tap(f"{nova.name}._client", "Socket.__init__", lambda begin: begin)]
+    instrumentor.taps = [Tap(f"{nova.name}._client", "Socket.__init__", never_wrapped)]
     instrumentor.instrument()
     nova.imported("_client")
     assert loud(caplog) == []
