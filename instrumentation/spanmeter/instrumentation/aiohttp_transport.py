@@ -15,7 +15,6 @@ from spanmeter.instrumentation.botocore_bodies import AiohttpBody, RawObservatio
 from spanmeter.instrumentation.call import Call, current_call
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.observing import Observation
 from spanmeter.instrumentation.transport import begin_attempt
 from spanmeter.instrumentation.watching import watcher_for
 
@@ -73,18 +72,11 @@ def _observe(response: Any, attempt: Attempt, call: Call) -> None:
         attempt.took(call.endpoint.read_headers(response.headers))
     watcher = watcher_for(response.headers.get("content-type", ""), attempt, call)
     aside.ready()
-    observation = DecodedObservation(attempt, watcher, None)
+    # aiohttp itself knows whether a body is complete.
+    observation = RawObservation(attempt, watcher, length=None)
     response.content = WatchedReader(response.content, observation)
     response.spanmeter_observation = observation
     response.__class__ = _watched(response.__class__)
-
-
-class DecodedObservation(RawObservation):
-    """The watch over a body that aiohttp decompresses, and whose end it knows."""
-
-    def passed(self, chunk: bytes) -> bytes:
-        """Watches a chunk go by. What follows a stream's last event is read too."""
-        return Observation.passed(self, chunk)
 
 
 @functools.cache

@@ -59,7 +59,9 @@ def _http_client(client: Any) -> object:
 
 
 def _async_http_client(client: Any) -> object:
-    if client._use_aiohttp():  # noqa: SLF001 - as above
+    # Versions before 1.17 know no aiohttp.
+    use_aiohttp = getattr(client, "_use_aiohttp", None)
+    if use_aiohttp is not None and use_aiohttp():
         return ANY_SESSION
     http_client = client._async_httpx_client  # noqa: SLF001 - as above
     # Since 3.x the SDK's own client sends through another one for each event loop.
@@ -76,18 +78,21 @@ class GoogleGenAIInstrumentor(ClientInstrumentor):
     """Meters the `google-genai` package."""
 
     package = "google_genai"
+    verified = (("google-genai", ">=1.10,<4"),)
     patches = (
         Patch(
             "google.genai._api_client",
             "BaseApiClient._request",
             _describe(_http_client),
             also=_send_by_aiohttp,
+            private=True,
         ),
         Patch(
             "google.genai._api_client",
             "BaseApiClient._async_request",
             _describe(_async_http_client),
             is_async=True,
+            private=True,
         ),
         *INTERACTIONS,
     )

@@ -175,8 +175,14 @@ def _region_of(client: Any) -> str | None:
 _SPEAKEASY: Final = "google.genai._gaos.basesdk"
 
 INTERACTIONS: Final = (
-    Patch(_SPEAKEASY, "BaseSDK.do_request", _describe("client")),
-    Patch(_SPEAKEASY, "AsyncBaseSDK.do_request_async", _describe("async_client"), is_async=True),
+    Patch(_SPEAKEASY, "BaseSDK.do_request", _describe("client"), private=True),
+    Patch(
+        _SPEAKEASY,
+        "AsyncBaseSDK.do_request_async",
+        _describe("async_client"),
+        is_async=True,
+        private=True,
+    ),
     *stainless_patches(
         "google.genai._interactions", ENDPOINTS, provider_of=_provider_of, region_of=_region_of
     ),

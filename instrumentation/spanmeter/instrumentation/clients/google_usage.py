@@ -41,14 +41,15 @@ PICTURES: Final = ("IMAGE", "DOCUMENT")
 def read_generated(body: Json) -> Reading:
     """A `GenerateContentResponse`, whole or one chunk of it."""
     usage = mapping(body.get("usageMetadata"))
-    candidates = items(body.get("candidates"))
+    candidates = [mapping(each) for each in items(body.get("candidates"))]
+    finished = bool(candidates) and all(each.get("finishReason") for each in candidates)
     return Reading(
         response_id=body.get("responseId"),
         model=body.get("modelVersion"),
         service_tier=tier_of(usage),
         usage=usage,
         error=error_of(body),
-        last=bool(usage) and any(mapping(each).get("finishReason") for each in candidates),
+        last=finished and bool(usage),
         quantities=searches(body.get("modelVersion"), candidates),
     )
 
@@ -76,7 +77,7 @@ def error_of(body: Json) -> str | None:
 def searches(model: object, candidates: Iterable[Json]) -> Mapping[str, int]:
     """The searches that are charged: grounded candidates list their queries."""
     queries = sum(
-        len(items(mapping(mapping(each).get("groundingMetadata")).get("webSearchQueries")))
+        len(items(mapping(each.get("groundingMetadata")).get("webSearchQueries")))
         for each in candidates
     )
     if not queries:
