@@ -1,4 +1,4 @@
-"""cohere 5.x to 7.x: the clients of both of its APIs, and those for Amazon and Oracle.
+"""cohere 5.6 to 7.x: the clients of both of its APIs, and those for Amazon and Oracle.
 
 Every request goes through `HttpClient.request` or `HttpClient.stream`. A stream of the first API is
 JSON lines, one of the second is server-sent events.
@@ -62,15 +62,15 @@ def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         # It tries again by calling itself: that is an attempt of the call in progress.
         return None
     base_url = client.get_base_url(kwargs.get("base_url"))
-    path = str(args[0] if args else kwargs.get("path"))
-    endpoint = endpoint_for(ENDPOINTS, kwargs["method"], f"{base_url}/{path}")
+    url = f"{base_url}/{args[0] if args else kwargs.get('path')}"
+    endpoint = endpoint_for(ENDPOINTS, kwargs["method"], url)
     if endpoint is None:
         return None
     body = mapping(kwargs.get("json") or kwargs.get("data"))
     model, streamed = body.get("model"), body.get("stream") is True
     host = host_of(client.httpx_client, base_url)
     return Request(
-        endpoint=endpoint._replace(framing=Lines) if streamed and "v1/" in path else endpoint,
+        endpoint=endpoint._replace(framing=Lines) if streamed and "/v1/" in url else endpoint,
         provider=host.provider,
         model=model if isinstance(model, str) else None,
         http_client=client.httpx_client,
