@@ -10,10 +10,12 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self, cast, overload
 
 from spanmeter.instrumentation.identity import Identity, identity_in
+from spanmeter.instrumentation.recording import Operation, Quantity, records
 from spanmeter.instrumentation.scope import UsageScope
 from spanmeter.metering import attributes as names
 
@@ -117,47 +119,6 @@ def current_usage() -> UsageContext | None:
     return UsageContext.current()
 
 
-@overload
-def usage(context: UsageContext, /) -> UsageScope: ...
-
-
-@overload
-def usage(
-    *,
-    tenant_id: str,
-    workspace_id: str | None = None,
-    project_id: str | None = None,
-    user_id: str | None = None,
-    feature: str | None = None,
-    workflow: str | None = None,
-    action: str | None = None,
-    label: str | None = None,
-    idempotency_key: str | None = None,
-    account_type: AccountType | None = None,
-    billable_state: BillableState | None = None,
-    byok: bool | None = None,
-    dimensions: Mapping[str, str] = MappingProxyType({}),
-) -> UsageScope: ...
-
-
-def usage(context: UsageContext | None = None, /, **fields: object) -> UsageScope:
-    """Meters everything inside for a tenant. A context manager, an async context manager and a
-    decorator.
-
-    Within another `usage` of the same tenant, what is given overrides and the rest is inherited.
-    Another tenant inherits nothing. Never raises: a tenant id that is no text of 1 to 256
-    characters is logged, and the calls are booked as unattributed.
-    """
-    try:
-        context = UsageContext(**cast(Any, fields)) if context is None else context
-        return UsageScope(context.identity())
-    except Exception:
-        _logger.exception(
-            "usage(...) was given what it cannot carry; calls inside are unattributed"
-        )
-        return UsageScope({})
-
-
 def refine(
     *,
     workspace_id: str | None = None,
@@ -183,6 +144,84 @@ def refine(
         identity = {}
     identity.pop(names.TENANT_ID, None)
     return UsageScope(identity, keeps_tenant=True)
+
+
+class Usage:
+    """What an application says of usage: whose it is (`usage(...)`), and what only it knows of
+    (`usage.record`)."""
+
+    @overload
+    def __call__(self, context: UsageContext, /) -> UsageScope: ...
+
+    @overload
+    def __call__(
+        self,
+        /,
+        *,
+        tenant_id: str,
+        workspace_id: str | None = None,
+        project_id: str | None = None,
+        user_id: str | None = None,
+        feature: str | None = None,
+        workflow: str | None = None,
+        action: str | None = None,
+        label: str | None = None,
+        idempotency_key: str | None = None,
+        account_type: AccountType | None = None,
+        billable_state: BillableState | None = None,
+        byok: bool | None = None,
+        dimensions: Mapping[str, str] = MappingProxyType({}),
+    ) -> UsageScope: ...
+
+    def __call__(self, context: UsageContext | None = None, /, **fields: object) -> UsageScope:
+        """Meters everything inside for a tenant. A context manager, an async context manager and a
+        decorator.
+
+        Within another `usage` of the same tenant, what is given overrides and the rest is inherited.
+        Another tenant inherits nothing. Never raises: a tenant id that is no text of 1 to 256
+        characters is logged, and the calls are booked as unattributed.
+        """
+        try:
+            context = UsageContext(**cast(Any, fields)) if context is None else context
+            return UsageScope(context.identity())
+        except Exception:
+            _logger.exception(
+                "usage(...) was given what it cannot carry; calls inside are unattributed"
+            )
+            return UsageScope({})
+
+    def record(
+        self,
+        *,
+        unit: str,
+        quantity: Quantity,
+        model: str | None = None,
+        provider: str | None = None,
+        operation: Operation = "recorded",
+        duration: timedelta | float | None = None,
+        dimensions: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Records anything else that costs money, for the tenant in force: GPU seconds, images of a
+        model of your own, pages parsed.
+
+            usage.record(unit="gpu_seconds", quantity=Decimal("12.75"), model="sdxl")
+
+        One row of the ledger: `quantity`, exactly, of `unit`, by `provider` (`self_hosted` where it
+        is not given), within the last `duration` seconds. Never raises: what is no quantity is
+        logged.
+        """
+        with refine(dimensions=dimensions):
+            records.record(
+                unit=unit,
+                quantity=quantity,
+                model=model,
+                provider=provider,
+                operation=operation,
+                duration=duration,
+            )
+
+
+usage: Final = Usage()
 
 
 def _further_fields(cls: type[UsageContext]) -> tuple[dataclasses.Field[str], ...]:
