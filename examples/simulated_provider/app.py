@@ -22,6 +22,7 @@ from simulated_provider import (
     gemini_predict,
     gemini_wire,
     groq_wire,
+    mistral_batches,
     mistral_conversations,
     mistral_wire,
     ollama_wire,
@@ -59,6 +60,7 @@ ENDPOINTS: Sequence[Endpoint] = (
     *ollama_wire.ENDPOINTS,
     *mistral_wire.ENDPOINTS,
     *mistral_conversations.ENDPOINTS,
+    *mistral_batches.ENDPOINTS,
     *cohere_wire.ENDPOINTS,
 )
 

@@ -174,6 +174,12 @@ def read_result(line: Json) -> Reading:
     )
 
 
+def read_batch(job: Json) -> Reading:
+    """A batch, with its outputs where they were asked for inline: each is a call of its own."""
+    results = (read_result(mapping(line)) for line in items(job.get("outputs")))
+    return Reading(beside=tuple(result for result in results if result.usage))
+
+
 def result_attributes(usage: Json) -> Attributes:
     """The usage of a batch's line, whichever endpoint it is of."""
     return (document_attributes if "pages_processed" in usage else completion_attributes)(usage)
@@ -205,6 +211,7 @@ CONVERSATION: Final = Endpoint(
 FILES: Final = Endpoint(
     names.FETCH_RESPONSE, read_file, read_file, result_attributes, fetches=True, results=read_result
 )
+BATCHES: Final = FILES._replace(read=read_batch, results=None)
 
 ENDPOINTS: Final[dict[str, Endpoint]] = {
     "POST /chat/completions": CHAT,
@@ -223,6 +230,7 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     "POST /v1/classifications": _endpoint(names.CLASSIFICATION),
     "POST /v1/chat/classifications": _endpoint(names.CLASSIFICATION),
     "GET /v1/files/*/content": FILES,
+    "GET /v1/batch/jobs/*": BATCHES,
     # Vertex AI's, in 1.x.
     "POST /rawPredict": CHAT,
     "POST /streamRawPredict": CHAT,

@@ -20,6 +20,7 @@ from mistralai.extra.observability import configure_telemetry
 from mistralai.gcp.client import MistralGCP
 from openai import OpenAI
 from opentelemetry.trace import StatusCode
+from pydantic import BaseModel
 
 from simulated_provider import Framing, Reply, Served, SimulatedProvider
 from spanmeter.instrumentation import usage
@@ -315,6 +316,60 @@ def test_each_line_of_a_batch_is_a_call_once(
         assert span[names.USAGE_SERVICE_TIER] == "batch"
         assert span[names.INPUT_TOKENS] == served.tokens.input
         assert span[names.OUTPUT_TOKENS] == served.tokens.output
+
+
+BATCHED: Mapping[str, tuple[str, str, Arguments, str]] = {
+    "chat": ("/v1/chat/completions", "mistral-small-latest", {"messages": ASK}, names.CHAT),
+    "embeddings": ("/v1/embeddings", "mistral-embed", {"input": ["How?"]}, names.EMBEDDINGS),
+    "ocr": ("/v1/ocr", "mistral-ocr-latest", {"document": DOCUMENT["document"]}, names.OCR),
+}
+
+
+@pytest.mark.parametrize(("endpoint", "model", "body", "operation"), BATCHED.values(), ids=BATCHED)
+def test_each_output_that_comes_with_a_batch_is_a_call_once(
+    recorder: Recorder,
+    provider: SimulatedProvider,
+    client: Any,
+    endpoint: str,
+    model: str,
+    body: Arguments,
+    operation: str,
+) -> None:
+    requests = [{"custom_id": name, "body": body} for name in ("a", "b")]
+    job = client.batch.jobs.create(endpoint=endpoint, model=model, requests=requests)
+    for inline in (None, True, True):
+        client.batch.jobs.get(job_id=job.id, inline=inline)
+    made = [span for span in recorder.metered if span[names.OPERATION_NAME] == operation]
+    assert len(made) == len(provider.served) == 2
+    for span, served in zip(made, provider.served, strict=True):
+        assert span[names.USAGE_SERVICE_TIER] == "batch"
+        assert span.get(names.INPUT_TOKENS, 0) == served.tokens.input
+        assert span.get(names.OUTPUT_TOKENS, 0) == served.tokens.output
+        assert span.get(names.quantity("input_document_pages")) == (
+            2 if operation == names.OCR else None
+        )
+        check_raw_usage(span, served)
+    others = [span for span in recorder.metered if span not in made]
+    assert all(span[names.OPERATION_NAME] == names.FETCH_RESPONSE for span in others)
+    assert not any(names.USAGE_SOURCE in span for span in others)
+
+
+class Answer(BaseModel):
+    """What is asked for where an answer is parsed."""
+
+    answer: int
+
+
+def test_answers_that_are_parsed(
+    recorder: Recorder, provider: SimulatedProvider, client: Any
+) -> None:
+    parsed = Reply(text='{"answer": 42}')
+    provider.enqueue(parsed, parsed)
+    assert client.chat.parse(response_format=Answer, **CHAT)
+    with client.chat.parse_stream(response_format=Answer, **CHAT) as stream:
+        deque(stream)
+    for span, served in zip(recorder.metered, provider.served, strict=True):
+        check_usage(span, served, WHOLE["chat"])
 
 
 def test_azure_and_vertex_are_named(recorder: Recorder, provider: SimulatedProvider) -> None:
