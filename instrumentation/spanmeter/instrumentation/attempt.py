@@ -18,6 +18,10 @@ MAX_REMEMBERED: Final = 10_000
 """Response ids kept to tell a response that is fetched again. Polling a background response takes
 minutes."""
 
+NOTHING: Final = Reading()
+
+_encode: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
 
 class Attempt:
     """One request to a provider, and its span. However it ends, it ends once.
@@ -56,7 +60,7 @@ class Attempt:
         self._model = model
         self._body = body
         self._started = time.perf_counter()
-        self._reading = Reading()
+        self._reading = NOTHING
         self._usage: dict[str, object] = {}
         self._said: Callable[[], Iterable[str]] | None = None
         self._accepted = False
@@ -68,17 +72,21 @@ class Attempt:
         """Adds what a body or an event said. What comes later overrides, and keeps what it does not
         mention."""
         known = self._reading
-        self._reading = Reading(
-            response_id=reading.response_id or known.response_id,
-            model=reading.model or known.model,
-            service_tier=reading.service_tier or known.service_tier,
-            error=reading.error or known.error,
-            last=reading.last or known.last,
-            region=reading.region or known.region,
-            quantities={**known.quantities, **reading.quantities},
-            deferred=reading.deferred or known.deferred,
-            operation=reading.operation or known.operation,
-            beside=reading.beside or known.beside,
+        self._reading = (
+            reading
+            if known is NOTHING
+            else Reading(
+                response_id=reading.response_id or known.response_id,
+                model=reading.model or known.model,
+                service_tier=reading.service_tier or known.service_tier,
+                error=reading.error or known.error,
+                last=reading.last or known.last,
+                region=reading.region or known.region,
+                quantities={**known.quantities, **reading.quantities},
+                deferred=reading.deferred or known.deferred,
+                operation=reading.operation or known.operation,
+                beside=reading.beside or known.beside,
+            )
         )
         if reading.usage:
             self._usage.update(
@@ -167,9 +175,7 @@ class Attempt:
         if self._usage:
             first_seen(self._provider, self._reading.response_id)
             counted = self._endpoint.attributes(self._usage)
-            attributes[names.USAGE_RAW] = json.dumps(
-                self._usage, separators=(",", ":"), default=str
-            )
+            attributes[names.USAGE_RAW] = _encode(self._usage)
         attributes.update(counted)
         if attributes:
             attributes[names.USAGE_SOURCE] = names.SOURCE_PROVIDER

@@ -21,6 +21,8 @@ MAX_KEPT: Final = 1024 * 1024
 MEDIA: Final = ("audio/", "image/", "video/", "application/octet-stream")
 """Starts of content types of bodies that are what the model made, and nothing else."""
 
+_decode: Final = json.JSONDecoder().decode
+
 
 class Watcher(Protocol):
     """Watches what a body says, and lets it pass."""
@@ -169,7 +171,8 @@ def read_body(attempt: Attempt, endpoint: Endpoint, body: bytes) -> None:
 def _parsed(data: bytes) -> Json:
     """The JSON object, or an empty one where the data is none (`[DONE]`, a proxy's page of text)."""
     try:
-        return mapping(json.loads(data))
+        # As text, or the decoder would first look which encoding it is in.
+        return mapping(_decode(data.decode()))
     except ValueError:
         return {}
 
