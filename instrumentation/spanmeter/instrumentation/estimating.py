@@ -30,13 +30,13 @@ class Estimate(NamedTuple):
     source: str
 
 
-_finders: Final[list[Callable[[str, str], Tokenizer | None]]] = []
+finders: Final[list[Callable[[str, str], Tokenizer | None]]] = []
 
 
 def register_tokenizer(find: Callable[[str, str], Tokenizer | None]) -> None:
     """Adds tokenizers. `find` is given a provider and a model, and returns the model's tokenizer or
     `None`."""
-    _finders.insert(0, find)
+    finders.insert(0, find)
 
 
 def estimated(texts: Iterable[str], provider: str, model: str) -> Estimate:
@@ -52,7 +52,7 @@ def estimated(texts: Iterable[str], provider: str, model: str) -> Estimate:
 @guarded
 def _tokenized(texts: Iterable[str], provider: str, model: str) -> int | None:
     """What the model's own tokenizer counts; `None` where there is none, or it fails."""
-    tokenizer = next((found for find in _finders if (found := find(provider, model))), None)
+    tokenizer = next((found for find in finders if (found := find(provider, model))), None)
     return None if tokenizer is None else sum(map(tokenizer, texts))
 
 
@@ -66,14 +66,15 @@ def openai_tokenizer(provider: str, model: str) -> Tokenizer | None:
     if provider not in {"openai", "azure.ai.openai"}:
         return None
     older = model.startswith(CL100K) and not model.startswith(("gpt-4o", "gpt-4.1", "gpt-4.5"))
-    return _encoding("cl100k_base" if older else "o200k_base")
+    return encoding("cl100k_base" if older else "o200k_base")
 
 
 register_tokenizer(openai_tokenizer)
 
 
 @functools.cache
-def _encoding(name: str) -> Tokenizer | None:
+def encoding(name: str) -> Tokenizer | None:
+    """One of OpenAI's encodings, by its name in tiktoken; `None` where the extra is not installed."""
     with warnings.catch_warnings():
         # It reads its data, when imported or first used, by a function that Python 3.11 calls
         # deprecated.
@@ -84,6 +85,6 @@ def _encoding(name: str) -> Tokenizer | None:
             )
         except ImportError:
             return None
-        encode = get_encoding(name).encode_ordinary
+        encode = getencoding(name).encode_ordinary
         encode("")
     return lambda text: len(encode(text))
