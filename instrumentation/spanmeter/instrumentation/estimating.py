@@ -85,6 +85,6 @@ def encoding(name: str) -> Tokenizer | None:
             )
         except ImportError:
             return None
-        encode = getencoding(name).encode_ordinary
+        encode = get_encoding(name).encode_ordinary
         encode("")
     return lambda text: len(encode(text))
