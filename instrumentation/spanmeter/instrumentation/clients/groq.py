@@ -106,4 +106,5 @@ class GroqInstrumentor(ClientInstrumentor):
     """Meters the `groq` package."""
 
     package = "groq"
+    verified = (("groq", ">=0.4,<2"),)
     patches = stainless_patches(package, ENDPOINTS, provider_of=provider_of)

@@ -141,6 +141,7 @@ class LiteLLMInstrumentor(ClientInstrumentor):
     """Meters what the `litellm` package sends by itself."""
 
     package = "litellm"
+    verified = (("litellm", ">=1.83,<1.107"),)
     patches = (
         Patch(_HANDLERS, "HTTPHandler.post", describe),
         Patch(_HANDLERS, "AsyncHTTPHandler.post", describe, is_async=True),

@@ -117,10 +117,10 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
 
 
 def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
-    """What `_request(cls, method, path, json=..., stream=...)` asks for."""
-    if len(args) < 3:
-        return None
-    endpoint = endpoint_for(ENDPOINTS, str(args[1]), str(args[2]))
+    """What `_request(cls, method, path, json=..., stream=...)` asks for. Before 0.4 it has no `cls`,
+    and streams have a function of their own."""
+    words = [each for each in args if isinstance(each, str)]
+    endpoint = endpoint_for(ENDPOINTS, *words) if len(words) == 2 else None
     if endpoint is None:
         return None
     http_client = client._client  # noqa: SLF001 - the same name in every version
@@ -134,7 +134,7 @@ def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         server_address=str(url.host),
         server_port=url.port or (443 if url.scheme == "https" else 80),
         body=body,
-        streamed=bool(kwargs.get("stream")),
+        streamed=bool(body.get("stream")),
     )
 
 
@@ -183,6 +183,7 @@ class OllamaInstrumentor(ClientInstrumentor):
     """Meters the `ollama` package, its module functions included."""
 
     package = "ollama"
+    verified = (("ollama", ">=0.1.9,<0.7"),)
     patches = (
         Patch("ollama._client", "Client._request", _describe_whole),
         Patch("ollama._client", "AsyncClient._request", _describe_whole, is_async=True),
@@ -190,4 +191,6 @@ class OllamaInstrumentor(ClientInstrumentor):
     taps = (
         Tap("ollama._client", "Client._request", _stream),
         Tap("ollama._client", "AsyncClient._request", _stream_async),
+        Tap("ollama._client", "Client._stream", _stream),
+        Tap("ollama._client", "AsyncClient._stream", _stream_async),
     )

@@ -60,4 +60,5 @@ class TogetherInstrumentor(ClientInstrumentor):
     """Meters the `together` package."""
 
     package = "together"
+    verified = (("together", ">=2,<4"),)
     patches = stainless_patches(package, ENDPOINTS, provider_of=provider_of)

@@ -35,7 +35,7 @@ def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
 def client(provider: SimulatedProvider) -> Generator[Any]:
     client: Any = Client(provider.url)
     yield client
-    client.close()
+    client._client.close()
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def run(provider: SimulatedProvider, form: Callable[[Any], Awaitable[Any]]) -> N
         try:
             await form(client)
         finally:
-            await client.close()
+            await client._client.aclose()
 
     asyncio.run(call())
 
@@ -248,7 +248,7 @@ def test_a_server_that_is_not_there_is_an_error(recorder: Recorder) -> None:
     client: Any = Client("http://127.0.0.1:9")
     with pytest.raises(ConnectionError):
         client.chat(**ASK)
-    client.close()
+    client._client.close()
     assert recorder.only()[names.ERROR_TYPE] == "httpx.ConnectError"
 
 
