@@ -86,9 +86,10 @@ class CohereInstrumentor(ClientInstrumentor):
     """Meters the `cohere` package."""
 
     package = "cohere"
+    verified = (("cohere", ">=5.6,<8"),)
     patches = (
-        Patch(_TRANSPORT, "HttpClient.request", describe),
-        Patch(_TRANSPORT, "AsyncHttpClient.request", describe, is_async=True),
+        Patch(_TRANSPORT, "HttpClient.request", describe, private=True),
+        Patch(_TRANSPORT, "AsyncHttpClient.request", describe, is_async=True, private=True),
     )
     taps = (
         entered_call(_TRANSPORT, "HttpClient.stream", describe),

@@ -100,8 +100,15 @@ class MistralAIInstrumentor(ClientInstrumentor):
     """Meters the `mistralai` package."""
 
     package = "mistralai"
+    verified = (("mistralai", ">=1,<4"),)
     patches = tuple(
-        Patch(module, f"BaseSDK.{function}", partial(describe, client), is_async=is_async)
+        Patch(
+            module,
+            f"BaseSDK.{function}",
+            partial(describe, client),
+            is_async=is_async,
+            private=True,
+        )
         for module in MODULES
         for function, client, is_async in (
             ("do_request", "client", False),

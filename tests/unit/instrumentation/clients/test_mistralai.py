@@ -566,6 +566,21 @@ def test_the_librarys_own_tracing_is_its_own_where_nothing_is_metered(
     assert recorder.only_span().name.startswith("chat")
 
 
+def test_no_request_tells_a_tenant_metered_or_not(
+    recorder: Recorder, provider: SimulatedProvider, client: Any
+) -> None:
+    configure_telemetry(client, provider=recorder.tracer_provider, redaction=False)
+    requests = [{"custom_id": "a", "body": {"messages": ASK}}]
+    with usage(tenant_id="acme"):
+        client.batch.jobs.create(
+            endpoint="/v1/chat/completions", model="mistral-small-latest", requests=requests
+        )
+    assert recorder.metered == []
+    [request] = provider.requests
+    assert request.header("traceparent")
+    assert b"acme" not in request.raw
+
+
 def test_a_request_that_uses_no_model_is_no_record(
     recorder: Recorder, client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
