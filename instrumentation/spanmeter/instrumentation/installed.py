@@ -3,9 +3,10 @@ where anything is amiss, and whenever asked."""
 
 import logging
 from collections.abc import Iterable
-from importlib.machinery import PathFinder
+from importlib.machinery import all_suffixes
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from packaging.specifiers import SpecifierSet
@@ -106,15 +107,16 @@ def installed_version(package: str) -> str | None:
 
 def exists(module: str) -> bool:
     """Whether a module can be imported, without importing it or the packages that it is in."""
-    name, *parts = module.split(".")
-    # Of a name without dots this imports nothing either, and knows every kind of installation.
-    spec = find_spec(name)
-    for part in parts:
-        if spec is None:
-            break
-        name = f"{name}.{part}"
-        spec = PathFinder.find_spec(name, list(spec.submodule_search_locations or ()))
-    return spec is not None
+    package, *parts = module.split(".")
+    # Of a name without dots this imports nothing; of one with dots, all but its last part.
+    spec = find_spec(package)
+    if spec is None or not parts:
+        return spec is not None
+    places = [Path(folder, *parts) for folder in spec.submodule_search_locations or ()]
+    return any(
+        place.is_dir() or any(place.with_name(place.name + end).is_file() for end in all_suffixes())
+        for place in places
+    )
 
 
 def _is_of(module: str, package: str) -> bool:

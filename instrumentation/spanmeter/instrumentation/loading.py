@@ -2,11 +2,12 @@
 `opentelemetry-instrument`."""
 
 from collections.abc import Iterable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from opentelemetry.trace import TracerProvider
 
+from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.installed import Coverage
 from spanmeter.instrumentation.recording import records
 from spanmeter.metering.attributes import SCOPE_PREFIX
@@ -23,7 +24,7 @@ def instrument(*, tracer_provider: TracerProvider | None = None) -> None:
     records.tracer_provider = tracer_provider or records.tracer_provider
     for instrumentor in _instrumentors():
         if not instrumentor.is_instrumented_by_opentelemetry:
-            instrumentor.instrument(tracer_provider=tracer_provider)
+            guarded(instrumentor.instrument)(tracer_provider=tracer_provider)
 
 
 def uninstrument() -> None:
@@ -46,4 +47,12 @@ def _instrumentors() -> Iterable[Any]:
     """Ours, by their entry points: the same list that `opentelemetry-instrument` loads."""
     for entry_point in entry_points(group="opentelemetry_instrumentor"):
         if entry_point.name.startswith(_PREFIX):
-            yield entry_point.load()()
+            instrumentor = _loaded(entry_point)
+            if instrumentor is not None:
+                yield instrumentor
+
+
+@guarded
+def _loaded(entry_point: EntryPoint) -> Any:
+    """The instrumentor; none where it fails, so that the others do their work."""
+    return entry_point.load()()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 from opentelemetry.context import Context, get_current
@@ -36,7 +36,13 @@ def _carry(instance: Any, pool: str) -> None:
         setattr(instance, pool, CarryingPool(executor))
 
 
-class CarryingPool(wrapt.ObjectProxy[Executor]):
+if TYPE_CHECKING:
+    _Proxy = wrapt.ObjectProxy[Executor]
+else:
+    _Proxy = wrapt.ObjectProxy  # which has no parameters before wrapt 2
+
+
+class CarryingPool(_Proxy):
     """An executor that maps in the context of whoever asks it to."""
 
     def map(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from spanmeter.instrumentation import Coverage, coverage, instrument
-from spanmeter.instrumentation.installed import installed_version
+from spanmeter.instrumentation.installed import exists, installed_version
 from spanmeter.instrumentation.instrumentor import Begin, ClientInstrumentor, Patch, Request, Tap
 from unit.instrumentation.recording import Recorder
 
@@ -38,6 +38,9 @@ class Library:
             (package / f"{name}.py").write_text(code)
         info = self._directory / f"{self.name}-{version}.dist-info"
         info.mkdir()
+        (info / "entry_points.txt").write_text(
+            f"[opentelemetry_instrumentor]\nspanmeter-{self.name} = {self.name}._client:Client\n"
+        )
         metadata = f"Metadata-Version: 2.1\nName: {self.name}\nVersion: {version}\n"
         (info / "METADATA").write_text(metadata)
         importlib.invalidate_caches()
@@ -184,6 +187,29 @@ def test_every_client_library_here_is_one_that_was_verified(
         assert each.metered, each
         assert each.why == ""
     assert loud(caplog) == []
+
+
+@pytest.mark.parametrize("code", ["1 / 0", "", "def Client(): 1 / 0"])
+def test_an_instrumentor_that_fails_takes_no_other_along(
+    nova: Library, recorder: Recorder, caplog: pytest.LogCaptureFixture, code: str
+) -> None:
+    nova.install("1.5", _client=code)
+    instrument()
+    assert "anthropic" in {each.package for each in coverage()}
+    assert [level for level, _ in loud(caplog)] == [logging.ERROR]
+
+
+@pytest.mark.parametrize("module", ["deep.client", "deep"])
+def test_a_package_without_an_init_is_found_without_importing_it(
+    nova: Library, tmp_path: Path, module: str
+) -> None:
+    nova.install("1.5")
+    (tmp_path / nova.name / "__init__.py").unlink()
+    (tmp_path / nova.name / "deep").mkdir()
+    (tmp_path / nova.name / "deep" / "client.py").touch()
+    assert exists(f"{nova.name}.{module}")
+    assert not exists(f"{nova.name}.{module}.er")
+    assert nova.name not in sys.modules
 
 
 def test_a_tap_is_left_out_where_its_class_does_not_exist(
