@@ -127,6 +127,7 @@ class BedrockInstrumentor(ClientInstrumentor):
     """Meters the Bedrock clients of `botocore` and `aiobotocore`."""
 
     package = "botocore"
+    verified = (("botocore", ">=1.34.162,<2"), ("aiobotocore", ">=2.15,<4"))
     patches = (
         Patch("botocore.client", "BaseClient._make_api_call", describe, also=patch_botocore),
         Patch(

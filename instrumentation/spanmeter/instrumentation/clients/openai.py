@@ -66,6 +66,7 @@ class OpenAIInstrumentor(ClientInstrumentor):
     """Meters the `openai` package."""
 
     package = "openai"
+    verified = (("openai", ">=1.35,<4"),)
     patches = stainless_patches(
         package,
         ENDPOINTS,
