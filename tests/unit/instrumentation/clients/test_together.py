@@ -16,6 +16,8 @@ from spanmeter.instrumentation import usage
 from spanmeter.metering import attributes as names
 from unit.instrumentation.recording import Recorder, check_usage
 
+# The version of the API is in the paths since 3.0, and was in the address before.
+BASE = "/together" if together.__version__ >= "3" else "/together/v1"
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct-Turbo"
 ASK: dict[str, Any] = {
     "model": LLAMA,
@@ -32,7 +34,7 @@ def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def client(provider: SimulatedProvider) -> Generator[Together]:
-    with Together(base_url=provider.url + "/together", api_key="any") as client:
+    with Together(base_url=provider.url + BASE, api_key="any") as client:
         yield client
 
 
@@ -95,7 +97,7 @@ def test_every_async_form_is_one_record(
     form: Callable[[Any], Awaitable[Any]],
 ) -> None:
     async def call() -> None:
-        base_url = provider.url + "/together"
+        base_url = provider.url + BASE
         async with AsyncTogether(base_url=base_url, api_key="any") as client:
             await form(client)
 
