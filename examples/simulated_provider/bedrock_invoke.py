@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
-from simulated_provider import anthropic_wire, aws_events, bedrock_wire
+from simulated_provider import anthropic_wire, aws_events, bedrock_wire, cohere_wire
 from simulated_provider.answers import compose, tokens
 from simulated_provider.exchange import JSON, Call, Endpoint, Event, Exchange, RefusedError, section
 from simulated_provider.prices import Tokens
@@ -28,6 +28,8 @@ def invoke(call: Call) -> Exchange:
         exchange = _titan_embedding(call)
     elif "canvas" in model:
         exchange = _canvas(call)
+    elif "cohere" in model:
+        exchange = _command(call)
     else:
         exchange = _llama(call)
 
@@ -93,6 +95,22 @@ def _llama(call: Call) -> Exchange:
         usage | counted,
         counted,
         _chunks([*events, last], counted),
+    )
+
+
+def _command(call: Call) -> Exchange:
+    """The answer of Cohere's own first API, without what it says of usage."""
+    exchange = cohere_wire.chat_v1(replace(call, deployed="command-r-08-2024"))
+    counted = metrics(exchange.tokens.input, exchange.tokens.output)
+    body = {name: value for name, value in exchange.body.items() if name != "meta"}
+    *said, end = exchange.events
+    last = Event({**cast(JSON, end.data), "response": body})
+    return replace(
+        exchange,
+        usage=counted,
+        body=body,
+        events=_chunks([*said, last], counted),
+        headers=headers_of(counted),
     )
 
 

@@ -154,6 +154,9 @@ BEDROCK: dict[str, ListPrice] = {
     "meta.llama3-3-70b-instruct-v1:0": ListPrice(
         "meta.llama3-3-70b-instruct-v1:0", input=Decimal("0.72"), output=Decimal("0.72")
     ),
+    "cohere.command-r-v1:0": ListPrice(
+        "cohere.command-r-v1:0", input=Decimal("0.50"), output=Decimal("1.50")
+    ),
     "amazon.titan-embed-text-v2:0": ListPrice("amazon.titan-embed-text-v2:0", Decimal("0.02")),
     # By the image, which this bill does not count.
     "amazon.nova-canvas-v1:0": ListPrice("amazon.nova-canvas-v1:0", Decimal(0)),

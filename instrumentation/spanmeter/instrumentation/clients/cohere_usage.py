@@ -25,6 +25,8 @@ from spanmeter.metering import attributes as names
 COUNTED: Final = ("billed_units", "tokens", "cached_tokens")
 """Members of `usage` and `meta` that are counts; the others are versions and warnings."""
 
+AMAZONS_COUNTS: Final = "amazon-bedrock-invocationMetrics"
+
 FAILED: Final = ("ERROR", "TIMEOUT")
 """Starts of the reasons for which an answer ends that are errors of the provider."""
 
@@ -43,12 +45,24 @@ def read_answer(body: Json) -> Reading:
 def read_event(event: Json) -> Reading:
     """An event of a streamed answer, of either API."""
     if event.get("event_type") == "stream-end":
+        if AMAZONS_COUNTS in event:
+            return _amazons(event)
         answer = {"finish_reason": event.get("finish_reason"), **mapping(event.get("response"))}
         return read_answer(answer)._replace(last=True)
     if event.get("type") == "message-end":
         answer = {"id": event.get("id"), **mapping(event.get("delta"))}
         return read_answer(answer)._replace(last=True)
     return Reading(response_id=event.get("id") or event.get("generation_id"))
+
+
+def _amazons(event: Json) -> Reading:
+    """The last event of a stream of Bedrock's, to which the counts are added."""
+    answer, counted = mapping(event.get("response")), mapping(event.get(AMAZONS_COUNTS))
+    billed = {
+        "input_tokens": counted.get("inputTokenCount"),
+        "output_tokens": counted.get("outputTokenCount"),
+    }
+    return read_answer({**answer, "meta": {"billed_units": billed}})._replace(last=True)
 
 
 def read_job(job: Json) -> Reading:

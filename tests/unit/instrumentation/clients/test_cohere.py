@@ -547,6 +547,44 @@ def test_amazon_is_named(sdk: Any) -> None:
     assert host == ("aws.bedrock", "bedrock-runtime.eu-west-1.amazonaws.com", 443, "eu-west-1")
 
 
+class Nearby(httpx.HTTPTransport):
+    """Sends what is for Amazon to the simulated provider."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = httpx.URL(url)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        there = {"scheme": "http", "host": self._url.host, "port": self._url.port}
+        request.url = request.url.copy_with(**there)
+        return super().handle_request(request)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_what_amazon_serves_is_one_record(
+    recorder: Recorder, provider: SimulatedProvider, *, streamed: bool
+) -> None:
+    client: Any = cohere.BedrockClient(
+        aws_access_key="any", aws_secret_key="any", aws_region="eu-west-1"
+    )
+    ask = {"model": "cohere.command-r-v1:0", "message": "How did we do?"}
+    # Amazon packs nothing, and the client could not unpack it.
+    provider.enqueue(Reply(gzip=False))
+    with client._client_wrapper.httpx_client.httpx_client as http_client:
+        http_client._transport = Nearby(provider.url)
+        if streamed:
+            deque(client.chat_stream(**ask))
+        else:
+            client.chat(**ask)
+    span, [served] = recorder.only(), provider.served
+    assert span[names.PROVIDER_NAME] == "aws.bedrock"
+    assert span[names.USAGE_REGION] == "eu-west-1"
+    assert span[names.REQUEST_MODEL] == ask["model"]
+    assert span[names.INPUT_TOKENS] == served.tokens.input > 0
+    assert span[names.OUTPUT_TOKENS] == served.tokens.output > 0
+    assert span[names.USAGE_SOURCE] == names.SOURCE_PROVIDER
+
+
 def test_a_request_that_uses_no_model_is_no_record(
     recorder: Recorder, provider: SimulatedProvider
 ) -> None:
