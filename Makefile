@@ -37,6 +37,7 @@ test: venv
 # more to make them. Not part of `test`: they come from the package index.
 test-matrix: venv
 	@PYTHONPATH=tests:examples $(BIN)/python -m matrix
+	@PYTHONPATH=tests:examples $(BIN)/python -m matrix.suites
 
 # Each check runs even where an earlier one fails: one run reports all there is to mend.
 check: venv

@@ -8,24 +8,13 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from matrix.application import STEPS
+from matrix.environments import Version, environment
 from simulated_provider import Reply, SimulatedProvider
 from spanmeter.metering import attributes as names
 from unit.instrumentation.recording import Attributes, check_usage
-
-ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = ROOT / ".venv" / "matrix"
-
-
-class Version(NamedTuple):
-    """A release of an SDK, with what else it needs to be installed with today."""
-
-    sdk: str
-    version: str
-    further: Sequence[str] = ()
-
 
 # The first of each SDK pass `proxies` to httpx, which 0.28 no longer takes.
 VERSIONS = (
@@ -65,24 +54,6 @@ def check(step: str, spans: list[Attributes], provider: SimulatedProvider) -> No
     else:
         [span] = spans
         check_usage(span, provider.served[-1])
-
-
-def environment(version: Version) -> Path:
-    """The Python of a version's environment, made if it is not there."""
-    directory = ENVIRONMENTS / f"{version.sdk}-{version.version}"
-    python = directory / "bin" / "python"
-    if not (directory / "ready").exists():
-        uv = [sys.executable, "-m", "uv"]
-        subprocess.run(
-            [*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(directory)],
-            check=True,
-        )
-        required = [f"{version.sdk}=={version.version}", *version.further, "--editable", str(ROOT)]
-        subprocess.run(
-            [*uv, "pip", "install", "--quiet", "--python", str(python), *required], check=True
-        )
-        (directory / "ready").touch()
-    return python
 
 
 def run(version: Version, provider: SimulatedProvider) -> list[str]:
