@@ -46,9 +46,10 @@ class Installed:
         for package, verified in self._verified.items():
             installed = installed_version(package)
             modules = {module for module, _ in self._places if _is_of(module, package)}
-            if installed is None:
-                continue
-            if modules and not any(map(exists, modules)):
+            roots = {module.partition(".")[0] for module in modules}
+            if installed is None or not any(map(exists, roots)):
+                continue  # what cannot be imported is not called
+            if not any(map(exists, modules)):
                 self.lacks(package, " and ".join(sorted(modules)))
             elif not SpecifierSet(verified).contains(installed, prereleases=True):
                 _logger.warning(
