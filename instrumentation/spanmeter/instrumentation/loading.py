@@ -8,7 +8,6 @@ from typing import Any
 from opentelemetry.trace import TracerProvider
 
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.installed import Coverage
 from spanmeter.instrumentation.recording import records
 from spanmeter.metering.attributes import SCOPE_PREFIX
