@@ -3,129 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import httpx2
 import pytest
 from mistralai.azure.client import MistralAzure
-from mistralai.client import Mistral, errors
-from mistralai.client.utils import BackoffStrategy, RetryConfig
-from mistralai.extra.observability import configure_telemetry
+from mistralai.client import Mistral
 from mistralai.gcp.client import MistralGCP
 from openai import OpenAI
-from opentelemetry.trace import StatusCode
 from pydantic import BaseModel
 
-from simulated_provider import Framing, Reply, Served, SimulatedProvider
-from spanmeter.instrumentation import usage
+from simulated_provider import Reply, SimulatedProvider
 from spanmeter.instrumentation.clients import mistralai as metering
 from spanmeter.metering import attributes as names
+from unit.instrumentation.clients.mistral_calls import (
+    ASK,
+    CHAT,
+    DOCUMENT,
+    FOUR_SECONDS,
+    SEARCH,
+    WHOLE,
+    Arguments,
+    Form,
+    async_client_of,
+    check_usage,
+    client_of,
+    each_streamed,
+    each_whole,
+)
 from unit.instrumentation.clients.test_openai_later import batch_of
-from unit.instrumentation.recording import Attributes, Recorder, check_raw_usage
-
-Arguments = Mapping[str, Any]
-ASK = [{"role": "user", "content": "How did we do?"}]
-CHAT: Arguments = {"model": "mistral-small-latest", "messages": ASK}
-AGENT: Arguments = {"agent_id": "ag_1", "messages": ASK}
-CODE: Arguments = {"model": "codestral-latest", "prompt": "def total(", "suffix": "return sum"}
-SEARCH: Arguments = {
-    "model": "mistral-medium-latest",
-    "inputs": "How did they do?",
-    "tools": [{"type": "web_search"}],
-}
-CONTINUED: Arguments = {"conversation_id": "conv_1", "inputs": "And the year before?"}
-RESTARTED: Arguments = {**CONTINUED, "from_entry_id": "msg_1"}
-FOUR_SECONDS: Arguments = {
-    "model": "voxtral-mini-latest",
-    "file": {"content": b"RIFF" * 1000, "file_name": "speech.wav"},
-}
-DOCUMENT: Arguments = {
-    "model": "mistral-ocr-latest",
-    "document": {"type": "document_url", "document_url": "https://example.com/report.pdf"},
-}
-SLOW = Reply(chunks=50, chunk_delay=0.005)
-
-
-@dataclass(frozen=True)
-class Form:
-    """A method of the SDK, which it has in a sync and an async version, and its arguments."""
-
-    resource: Callable[[Any], Any]
-    method: str
-    arguments: Arguments
-    operation: str = names.CHAT
-
-    def call(self, client: Any) -> Any:
-        return getattr(self.resource(client), self.method)(**self.arguments)
-
-    async def call_async(self, client: Any) -> Any:
-        return await getattr(self.resource(client), f"{self.method}_async")(**self.arguments)
-
-
-def chat(client: Any) -> Any:
-    return client.chat
-
-
-def agents(client: Any) -> Any:
-    return client.agents
-
-
-def fim(client: Any) -> Any:
-    return client.fim
-
-
-def conversations(client: Any) -> Any:
-    return client.beta.conversations
-
-
-def transcriptions(client: Any) -> Any:
-    return client.audio.transcriptions
-
-
-def classifiers(client: Any) -> Any:
-    return client.classifiers
-
-
-MODERATION: Arguments = {"model": "mistral-moderation-latest", "inputs": ["How rude"]}
-WHOLE = {
-    "chat": Form(chat, "complete", CHAT),
-    "agents": Form(agents, "complete", AGENT),
-    "fim": Form(fim, "complete", CODE, names.TEXT_COMPLETION),
-    "embeddings": Form(
-        lambda client: client.embeddings,
-        "create",
-        {"model": "mistral-embed", "inputs": ["How", "did we do?"]},
-        names.EMBEDDINGS,
-    ),
-    "conversation": Form(conversations, "start", SEARCH),
-    "conversation, continued": Form(conversations, "append", CONTINUED),
-    "conversation, restarted": Form(conversations, "restart", RESTARTED),
-    "transcription": Form(transcriptions, "complete", FOUR_SECONDS, names.TRANSCRIPTION),
-    "moderation": Form(classifiers, "moderate", MODERATION, names.MODERATION),
-    "classification": Form(
-        classifiers,
-        "classify",
-        {**MODERATION, "model": "mistral-moderation-2411"},
-        names.CLASSIFICATION,
-    ),
-}
-STREAMED = {
-    "chat": Form(chat, "stream", CHAT),
-    "agents": Form(agents, "stream", AGENT),
-    "fim": Form(fim, "stream", CODE, names.TEXT_COMPLETION),
-    "conversation": Form(conversations, "start_stream", SEARCH),
-    "conversation, continued": Form(conversations, "append_stream", CONTINUED),
-    "conversation, restarted": Form(conversations, "restart_stream", RESTARTED),
-    "transcription": Form(transcriptions, "stream", FOUR_SECONDS, names.TRANSCRIPTION),
-}
-each_whole = pytest.mark.parametrize("form", WHOLE.values(), ids=WHOLE)
-each_streamed = pytest.mark.parametrize("form", STREAMED.values(), ids=STREAMED)
+from unit.instrumentation.recording import Recorder, check_raw_usage
 
 
 @pytest.fixture(autouse=True)
@@ -135,45 +44,10 @@ def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MISTRAL_SDK_TELEMETRY", raising=False)
 
 
-@contextmanager
-def client_of(provider: SimulatedProvider, sdk: Any = Mistral, **options: Any) -> Generator[Any]:
-    """A client of the SDK, which leaves those that it is given open."""
-    # Reading the certificate authorities takes longer than the whole test.
-    with httpx2.Client(verify=False) as http_client:
-        options.setdefault("server_url", f"{provider.url}/mistral")
-        if sdk is not MistralGCP:
-            options["api_key"] = "any"
-        yield sdk(client=http_client, async_client=httpx2.AsyncClient(verify=False), **options)
-
-
-@asynccontextmanager
-async def async_client_of(provider: SimulatedProvider, **options: Any) -> AsyncGenerator[Any]:
-    async with httpx2.AsyncClient(verify=False) as http_client:
-        options = {"api_key": "any", "server_url": f"{provider.url}/mistral", **options}
-        with httpx2.Client(verify=False) as unused:
-            yield Mistral(client=unused, async_client=http_client, **options)
-
-
 @pytest.fixture
 def client(provider: SimulatedProvider) -> Generator[Any]:
     with client_of(provider) as client:
         yield client
-
-
-def check_usage(span: Attributes, served: Served, form: Form) -> None:
-    """The span says of a complete answer what the provider has in its books."""
-    tokens = served.tokens
-    assert span[names.PROVIDER_NAME] == "mistral_ai"
-    assert span[names.OPERATION_NAME] == form.operation
-    assert span.get(names.REQUEST_MODEL) == form.arguments.get("model")
-    assert span[names.INPUT_TOKENS] == tokens.input > 0
-    assert span[names.OUTPUT_TOKENS] == tokens.output
-    assert span.get(names.CACHE_READ_INPUT_TOKENS, 0) == tokens.cache_read
-    assert span[names.USAGE_SOURCE] == names.SOURCE_PROVIDER
-    assert span[names.RESPONSE_MODEL] == served.response_model
-    assert names.ERROR_TYPE not in span
-    if form.operation != names.TRANSCRIPTION:  # which has no id on the wire
-        assert span[names.RESPONSE_ID] == served.response_id
 
 
 @each_whole
@@ -399,193 +273,3 @@ def test_the_region_of_vertex_is_in_its_address() -> None:
     described = metering.describe("client", Mistral(api_key="any").chat, (None, request), {})
     assert described is not None
     assert described.region == "europe-west4"
-
-
-RETRY = RetryConfig(
-    "backoff", BackoffStrategy(1, 5, 1.0, 5000, jitter_ms=1), retry_connection_errors=True
-)
-AT_ONCE = {"retry-after": "0", "retry-after-ms": "1"}
-
-
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-def test_every_attempt_is_a_record(
-    recorder: Recorder, provider: SimulatedProvider, *, streamed: bool
-) -> None:
-    provider.enqueue(Reply(status=429, headers=AT_ONCE), Reply(status=503, headers=AT_ONCE))
-    with client_of(provider, retry_config=RETRY) as client:
-        if streamed:
-            with client.chat.stream(**CHAT) as stream:
-                deque(stream)
-        else:
-            client.chat.complete(**CHAT)
-    assert [span[names.USAGE_ATTEMPT] for span in recorder.metered] == [1, 2, 3]
-    assert [span.get(names.ERROR_TYPE) for span in recorder.metered] == ["429", "503", None]
-    check_usage(recorder.metered[2], provider.served[2], WHOLE["chat"])
-
-
-@pytest.mark.parametrize("status", [401, 404, 429, 500])
-def test_an_error_is_one_record_without_counts(
-    recorder: Recorder, provider: SimulatedProvider, client: Any, status: int
-) -> None:
-    provider.enqueue(Reply(status=status))
-    with pytest.raises(errors.SDKError):
-        client.chat.complete(**CHAT)
-    span = recorder.only()
-    assert span[names.ERROR_TYPE] == str(status)
-    assert span[names.HTTP_RESPONSE_STATUS_CODE] == status
-    assert names.USAGE_SOURCE not in span
-    assert recorder.only_span().status.status_code is StatusCode.ERROR
-
-
-def break_off(client: Any, form: Form) -> None:
-    with form.call(client) as stream:
-        next(iter(stream))
-
-
-def close_unread(client: Any, form: Form) -> None:
-    with form.call(client):
-        pass
-
-
-def forget(client: Any, form: Form) -> None:
-    next(iter(form.call(client)))
-    gc.collect()
-
-
-@each_streamed
-@pytest.mark.parametrize("give_up", [break_off, close_unread, forget])
-def test_a_stream_that_is_given_up_is_cancelled(
-    recorder: Recorder,
-    provider: SimulatedProvider,
-    client: Any,
-    form: Form,
-    give_up: Callable[[Any, Form], None],
-) -> None:
-    provider.enqueue(SLOW)
-    give_up(client, form)
-    span = recorder.only()
-    assert span[names.ERROR_TYPE] == names.CANCELLED
-    assert span.get(names.USAGE_SOURCE) in {None, names.SOURCE_ESTIMATE}
-    assert not provider.wait_for_served(1)[0].completed
-
-
-def test_a_task_that_is_cancelled_cancels_its_stream(
-    recorder: Recorder, provider: SimulatedProvider
-) -> None:
-    async def call() -> None:
-        async with async_client_of(provider) as client:
-            async for _ in await client.chat.stream_async(**CHAT):
-                begun.set()
-
-    async def cancel() -> None:
-        task = asyncio.create_task(call())
-        await begun.wait()
-        task.cancel()
-        await task
-
-    begun = asyncio.Event()
-
-    provider.enqueue(SLOW)
-    with pytest.raises(asyncio.CancelledError):
-        asyncio.run(cancel())
-    assert recorder.only()[names.ERROR_TYPE] == names.CANCELLED
-
-
-@pytest.mark.parametrize(
-    ("reply", "error_type"),
-    [
-        (Reply(chunks=5, abort_after=2), "httpx2.RemoteProtocolError"),
-        (Reply(chunks=5, hang_after=2), names.TIMEOUT),
-    ],
-    ids=["socket cut", "read timeout"],
-)
-def test_a_stream_that_breaks_is_an_error(
-    recorder: Recorder, provider: SimulatedProvider, reply: Reply, error_type: str
-) -> None:
-    provider.enqueue(reply)
-    with (
-        client_of(provider, timeout_ms=300) as client,
-        client.chat.stream(**CHAT) as stream,
-        pytest.raises(httpx2.TransportError),
-    ):
-        deque(stream)
-    assert recorder.only()[names.ERROR_TYPE] == error_type
-    assert recorder.only()[names.USAGE_SOURCE] == names.SOURCE_ESTIMATE
-
-
-def test_an_error_in_a_stream_is_named(
-    recorder: Recorder, provider: SimulatedProvider, client: Any
-) -> None:
-    provider.enqueue(Reply(chunks=5, error_after=2), Reply(chunks=5, error_after=2))
-    with client.beta.conversations.start_stream(**SEARCH) as stream:
-        deque(stream)
-    with client.chat.stream(**CHAT) as stream, pytest.raises(errors.ResponseValidationError):
-        deque(stream)
-    conversation, chat = recorder.metered
-    assert conversation[names.ERROR_TYPE] == "1000"
-    assert chat[names.ERROR_TYPE] == "internal_server_error"
-
-
-@pytest.mark.parametrize(
-    "framing",
-    [Framing(line_end="\r\n"), Framing(split=1), Framing(line_end="\r\n", split=7)],
-    ids=["crlf", "byte by byte", "crlf cut"],
-)
-def test_every_framing_is_read(
-    recorder: Recorder, provider: SimulatedProvider, client: Any, framing: Framing
-) -> None:
-    provider.enqueue(Reply(text="naïve café → Zürich, überall", framing=framing, gzip=True))
-    with client.chat.stream(**CHAT) as stream:
-        deque(stream)
-    check_usage(recorder.only(), provider.served[0], STREAMED["chat"])
-
-
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-def test_the_librarys_own_tracing_makes_no_second_record_and_tells_no_tenant(
-    recorder: Recorder, provider: SimulatedProvider, *, streamed: bool
-) -> None:
-    with client_of(provider) as client, usage(tenant_id="acme"):
-        configure_telemetry(client, provider=recorder.tracer_provider, redaction=False)
-        form = (STREAMED if streamed else WHOLE)["chat"]
-        answer = form.call(client)
-        if streamed:
-            deque(answer)
-    recorder.only_span()
-    check_usage(recorder.only(), provider.served[0], form)
-    assert recorder.only()[names.TENANT_ID] == "acme"
-    assert b"acme" not in provider.requests[0].raw
-
-
-def test_the_librarys_own_tracing_is_its_own_where_nothing_is_metered(
-    recorder: Recorder, provider: SimulatedProvider, client: Any
-) -> None:
-    configure_telemetry(client, provider=recorder.tracer_provider, redaction=False)
-    recorder.stop()
-    client.chat.complete(**CHAT)
-    assert recorder.metered == []
-    assert recorder.only_span().name.startswith("chat")
-
-
-def test_no_request_tells_a_tenant_metered_or_not(
-    recorder: Recorder, provider: SimulatedProvider, client: Any
-) -> None:
-    configure_telemetry(client, provider=recorder.tracer_provider, redaction=False)
-    requests = [{"custom_id": "a", "body": {"messages": ASK}}]
-    with usage(tenant_id="acme"):
-        client.batch.jobs.create(
-            endpoint="/v1/chat/completions", model="mistral-small-latest", requests=requests
-        )
-    assert recorder.metered == []
-    [request] = provider.requests
-    assert request.header("traceparent")
-    assert b"acme" not in request.raw
-
-
-def test_a_request_that_uses_no_model_is_no_record(
-    recorder: Recorder, client: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What is no use of a model is no record, and no fault."""
-    with caplog.at_level(logging.WARNING), pytest.raises(errors.SDKError):
-        client.models.list()
-    assert recorder.spans == []
-    assert caplog.records == []
