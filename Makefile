@@ -9,7 +9,7 @@ EXTRAS := collector,embedded,otlp-grpc,demo
 # The stamp is named by what it depends on, so a checkout of other requirements installs again.
 STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
 
-.PHONY: venv demo test test-matrix check fmt clean
+.PHONY: venv demo test bench-overhead test-matrix check fmt clean
 .DEFAULT_GOAL := test
 
 venv: $(STAMP)
@@ -39,6 +39,14 @@ test-matrix: venv
 	@PYTHONPATH=tests:examples $(BIN)/python -m matrix
 	@PYTHONPATH=tests:examples $(BIN)/python -m matrix.suites
 
+# What metering adds to a call, beside other instrumentations; they have an environment of their own.
+bench-overhead: venv
+	test -d .venv-bench || $(BIN)/uv venv --quiet --seed .venv-bench
+	$(BIN)/uv pip install --quiet --python .venv-bench/bin/python --prerelease allow --editable . \
+	    openai==3.52.0 opentelemetry-instrumentation-openai==0.62.4 \
+	    opentelemetry-instrumentation-genai-openai==1.3b0 openinference-instrumentation-openai==0.1.66
+	.venv-bench/bin/python benchmarks/overhead $(ARGS)
+
 # Each check runs even where an earlier one fails: one run reports all there is to mend.
 check: venv
 	@status=0; \
@@ -52,5 +60,5 @@ fmt: venv
 	$(BIN)/ruff format $(ROOTS)
 
 clean:
-	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis
+	rm -rf .venv .venv-bench build dist htmlcov .coverage .coverage.* .hypothesis
 	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
