@@ -58,7 +58,9 @@ def main(rounds: int) -> None:
             calls, chunks = zip(*differences, strict=True)
             print(f"{name:22}{statistics.median(calls):18.1f}{statistics.median(chunks):18.2f}")
     calls, chunks = zip(*plain, strict=True)
-    print(f"{'(the SDK alone)':22}{statistics.median(calls):18.1f}{statistics.median(chunks):18.2f}")
+    print(
+        f"{'(the SDK alone)':22}{statistics.median(calls):18.1f}{statistics.median(chunks):18.2f}"
+    )
 
 
 if __name__ == "__main__":

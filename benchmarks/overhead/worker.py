@@ -17,7 +17,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-CALLS, BATCHES, CHUNKS = 300, 15, 400
+CALLS, BATCHES, CHUNKS = 400, 15, 400
 
 USAGE = {
     "prompt_tokens": 1000,
@@ -91,9 +91,11 @@ def instrument(name: str) -> None:
     if name in {"none", "bare span"}:
         return
     if name == "spanmeter":
-        from spanmeter.instrumentation import instrument
+        from spanmeter.instrumentation import instrument, usage
 
         instrument()
+        # As in an application that knows its tenants; they travel with every call.
+        usage(tenant_id="acme", feature="summaries").__enter__()
         return
     module, _, instrumentor = PEERS[name].partition(":")
     getattr(importlib.import_module(module), instrumentor)().instrument()

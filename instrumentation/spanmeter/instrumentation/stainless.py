@@ -7,7 +7,7 @@ all majors.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from spanmeter.instrumentation.endpoint import Endpoint, endpoint_for, mapping
@@ -35,9 +35,14 @@ def stainless_patches(
     serves it. `also` may patch the `_base_client` module further.
     """
 
+    # An application asks for few URLs, over and over; ids in them are bounded here.
+    @lru_cache(maxsize=1024)
+    def endpoint_at(method: str, url: str) -> Endpoint | None:
+        return endpoint_for(endpoints, method, url)
+
     def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         options = kwargs["options"] if "options" in kwargs else args[1]
-        endpoint = endpoint_for(endpoints, str(options.method), str(options.url))
+        endpoint = endpoint_at(str(options.method), str(options.url))
         if endpoint is None:
             return None
         body = mapping(options.json_data)
