@@ -45,10 +45,9 @@ class Installed:
         """Reports what is amiss that can be told before the library is imported."""
         for package, verified in self._verified.items():
             installed = installed_version(package)
+            if installed is None:
+                continue
             modules = {module for module, _ in self._places if _is_of(module, package)}
-            roots = {module.partition(".")[0] for module in modules}
-            if installed is None or not any(map(exists, roots)):
-                continue  # what cannot be imported is not called
             if not any(map(exists, modules)):
                 self.lacks(package, " and ".join(sorted(modules)))
             elif not SpecifierSet(verified).contains(installed, prereleases=True):
@@ -99,9 +98,10 @@ class Installed:
 
 
 def installed_version(package: str) -> str | None:
-    """The version of an installed distribution."""
+    """The version of an installed distribution; none where its module is gone and the metadata is
+    not, since what cannot be imported is not called."""
     try:
-        return version(package)
+        return version(package) if exists(_module_of(package)) else None
     except PackageNotFoundError:
         return None
 
@@ -109,8 +109,11 @@ def installed_version(package: str) -> str | None:
 def exists(module: str) -> bool:
     """Whether a module can be imported, without importing it or the packages that it is in."""
     package, *parts = module.split(".")
-    # Of a name without dots this imports nothing; of one with dots, all but its last part.
-    spec = find_spec(package)
+    try:
+        # Of a name without dots this imports nothing; of one with dots, all but its last part.
+        spec = find_spec(package)
+    except ValueError:
+        return False  # a module without a spec was made by hand, as tests do, in the other's stead
     if spec is None or not parts:
         return spec is not None
     places = [Path(folder, *parts) for folder in spec.submodule_search_locations or ()]
@@ -122,5 +125,10 @@ def exists(module: str) -> bool:
 
 def _is_of(module: str, package: str) -> bool:
     """Whether a module is of a distribution, which is named by the module or as `google-genai`."""
-    name = package.replace("-", ".")
+    name = _module_of(package)
     return module in {package, name} or module.startswith(f"{name}.")
+
+
+def _module_of(package: str) -> str:
+    """The module that a distribution is named for: `google.genai` of `google-genai`."""
+    return package.replace("-", ".")

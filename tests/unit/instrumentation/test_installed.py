@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import importlib
 import logging
+import shutil
 import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -173,6 +175,31 @@ def test_what_is_not_installed_is_not_mentioned(
     instrumentor.instrument()
     assert instrumentor.coverage() == []
     assert loud(caplog) == []
+
+
+@pytest.mark.parametrize("version", ["1.5", "9.0"])
+@pytest.mark.parametrize("gone", ["deleted", "blocked", "replaced"])
+def test_what_cannot_be_imported_is_as_good_as_not_installed(
+    nova: Library,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    version: str,
+    gone: str,
+) -> None:
+    """Its metadata may still be there, as where a deployment leaves modules out."""
+    nova.install(version, _client=AS_KNOWN)
+    if gone == "deleted":
+        shutil.rmtree(tmp_path / nova.name)
+        importlib.invalidate_caches()
+    else:
+        # None makes an import fail.
+        instead = ModuleType(nova.name) if gone == "replaced" else None
+        monkeypatch.setitem(sys.modules, nova.name, instead)
+    instrumentor = nova.instrumentor("_client")
+    instrumentor.instrument()
+    assert loud(caplog) == []
+    assert instrumentor.coverage() == []
 
 
 def test_every_client_library_here_is_one_that_was_verified(
