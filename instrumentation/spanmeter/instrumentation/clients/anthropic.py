@@ -67,7 +67,7 @@ class AnthropicInstrumentor(ClientInstrumentor):
     """Meters the `anthropic` package, its Bedrock, Vertex, Foundry and AWS clients included."""
 
     package = "anthropic"
-    verified = (("anthropic", ">=0.34,<3"),)
+    verified = (("anthropic", ">=0.20,<3"),)
     patches = stainless_patches(
         package,
         ENDPOINTS,

@@ -66,7 +66,7 @@ class OpenAIInstrumentor(ClientInstrumentor):
     """Meters the `openai` package."""
 
     package = "openai"
-    verified = (("openai", ">=1.35,<4"),)
+    verified = (("openai", ">=1,<4"),)
     patches = stainless_patches(
         package,
         ENDPOINTS,
