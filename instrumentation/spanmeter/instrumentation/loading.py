@@ -2,11 +2,12 @@
 `opentelemetry-instrument`."""
 
 from collections.abc import Iterable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from opentelemetry.trace import TracerProvider
 
+from spanmeter.instrumentation.guard import guarded
 from spanmeter.metering.attributes import SCOPE_PREFIX
 
 _PREFIX = SCOPE_PREFIX.removesuffix(".") + "-"
@@ -20,7 +21,7 @@ def instrument(*, tracer_provider: TracerProvider | None = None) -> None:
     """
     for instrumentor in _instrumentors():
         if not instrumentor.is_instrumented_by_opentelemetry:
-            instrumentor.instrument(tracer_provider=tracer_provider)
+            guarded(instrumentor.instrument)(tracer_provider=tracer_provider)
 
 
 def uninstrument() -> None:
@@ -33,5 +34,11 @@ def uninstrument() -> None:
 def _instrumentors() -> Iterable[Any]:
     """Ours, by their entry points: the same list that `opentelemetry-instrument` loads."""
     for entry_point in entry_points(group="opentelemetry_instrumentor"):
-        if entry_point.name.startswith(_PREFIX):
-            yield entry_point.load()()
+        if entry_point.name.startswith(_PREFIX) and (instrumentor := _loaded(entry_point)):
+            yield instrumentor
+
+
+@guarded
+def _loaded(entry_point: EntryPoint) -> Any:
+    """One that cannot be loaded must not keep the others from it."""
+    return entry_point.load()()
