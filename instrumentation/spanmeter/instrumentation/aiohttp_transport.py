@@ -12,10 +12,10 @@ import wrapt
 
 from spanmeter.instrumentation.attempt import Attempt
 from spanmeter.instrumentation.botocore_bodies import AiohttpBody, RawObservation, WatchedReader
-from spanmeter.instrumentation.call import Call, current_call
+from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.transport import begin_attempt
+from spanmeter.instrumentation.transport import begin_attempt_by
 from spanmeter.instrumentation.watching import watcher_for
 
 ANY_SESSION: Final = object()
@@ -43,13 +43,10 @@ async def _request(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    call = current_call()
-    if call is None or call.http_client not in (ANY_SESSION, instance):
-        return await wrapped(*args, **kwargs)
-    begun = begin_attempt(call)
+    begun = begin_attempt_by(ANY_SESSION, instance)
     if begun is None:
         return await wrapped(*args, **kwargs)
-    attempt, entry = begun
+    call, attempt, entry = begun
     try:
         response = await wrapped(*args, **kwargs)
     except BaseException as exc:

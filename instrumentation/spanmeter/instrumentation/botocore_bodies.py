@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spanmeter.instrumentation.attempt import Attempt
 from spanmeter.instrumentation.collected import aside
+from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.observing import Observation
 from spanmeter.instrumentation.watching import EventWatcher, Watcher
 
@@ -31,14 +32,18 @@ class RawObservation(Observation):
     def passed(self, chunk: bytes) -> bytes:
         """Watches a chunk go by. Who reads a body of known length need not read on to its end."""
         super().passed(chunk)
+        self._count(len(chunk))
+        return chunk
+
+    @guarded
+    def _count(self, size: int) -> None:
         if self._left is not None:
-            self._left -= len(chunk)
+            self._left -= size
             if self._left == 0:
                 self.finished()
         # Where a stream has raised, botocore leaves it open.
         if self._streams and self._attempt.told_all:
             self._attempt.end()
-        return chunk
 
     def finished(self) -> bytes:
         """The body has ended, complete or not."""
@@ -83,14 +88,16 @@ class Urllib3Body(_Urllib3Response):
         observation = self.spanmeter_observation
         with observation:
             chunk = super().read(amt, *args, **kwargs)
-        return _note(observation, chunk, amt)
+        _note(observation, chunk, amt)
+        return chunk
 
     def read1(self, amt: int | None = None, *args: Any, **kwargs: Any) -> bytes:
         """Up to `amt` bytes, from at most one read of the socket."""
         observation = self.spanmeter_observation
         with observation:
             chunk = super().read1(amt, *args, **kwargs)
-        return _note(observation, chunk, 1)
+        _note(observation, chunk, 1)
+        return chunk
 
     def read_chunked(self, *args: Any, **kwargs: Any) -> Generator[bytes]:
         """The chunks, as the server sent them."""
@@ -167,7 +174,8 @@ class WatchedReader:
         observation = self._observation
         with observation:
             chunk, ends = await self._reader.readchunk()
-        return _note(observation, chunk, 0 if ends else 1), ends
+        _note(observation, chunk, 0 if ends else 1)
+        return chunk, ends
 
     # The library's own iterators, over this object.
 
@@ -190,7 +198,8 @@ class WatchedReader:
         observation = self._observation
         with observation:
             chunk = await reading
-        return _note(observation, chunk, amount)
+        _note(observation, chunk, amount)
+        return chunk
 
 
 class HttpxBody(_HttpxResponse):
@@ -251,13 +260,13 @@ def _watched(response_class: type[object], body: type[object]) -> type[object]:
     )
 
 
-def _note(observation: RawObservation, chunk: bytes, amount: int | None) -> bytes:
+@guarded
+def _note(observation: RawObservation, chunk: bytes, amount: int | None) -> None:
     """Notes what a read of an `amount` gave: all there was, where that is negative or none."""
     if chunk:
         observation.passed(chunk)
     if amount is None or amount < 0 or (amount and not chunk):
         observation.finished()
-    return chunk
 
 
 def _collect(parent: Any) -> None:

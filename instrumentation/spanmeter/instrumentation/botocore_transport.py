@@ -13,9 +13,9 @@ import wrapt
 
 from spanmeter.instrumentation.attempt import Attempt
 from spanmeter.instrumentation.botocore_bodies import watch
-from spanmeter.instrumentation.call import Call, current_call
+from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.transport import begin_attempt
+from spanmeter.instrumentation.transport import begin_attempt_by
 from spanmeter.instrumentation.watching import watcher_for
 
 
@@ -32,13 +32,10 @@ def patch_aiobotocore(client_module: Any) -> None:
 def _send(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    call = current_call()
-    if call is None or call.http_client is not instance:
-        return wrapped(*args, **kwargs)
-    begun = begin_attempt(call)
+    begun = begin_attempt_by(instance)
     if begun is None:
         return wrapped(*args, **kwargs)
-    attempt, entry = begun
+    call, attempt, entry = begun
     try:
         response = wrapped(*args, **kwargs)
     except BaseException as exc:
@@ -47,7 +44,7 @@ def _send(
     finally:
         entry.leave()
     # What is not streamed has been read by the session, and is kept in the response.
-    body = None if _is_streamed(response, args, kwargs) else response.content
+    body = response.content if _is_read(response, args, kwargs) else None
     _answered(response, body, attempt, call)
     return response
 
@@ -58,13 +55,10 @@ async def _send_async(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    call = current_call()
-    if call is None or call.http_client is not instance:
-        return await wrapped(*args, **kwargs)
-    begun = begin_attempt(call)
+    begun = begin_attempt_by(instance)
     if begun is None:
         return await wrapped(*args, **kwargs)
-    attempt, entry = begun
+    call, attempt, entry = begun
     try:
         response = await wrapped(*args, **kwargs)
     except BaseException as exc:
@@ -72,14 +66,16 @@ async def _send_async(
         raise
     finally:
         entry.leave()
-    body = None if _is_streamed(response, args, kwargs) else await response.content
+    body = await response.content if _is_read(response, args, kwargs) else None
     _answered(response, body, attempt, call)
     return response
 
 
-def _is_streamed(response: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+@guarded
+def _is_read(response: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether the session has read the body of an answer."""
     request = args[0] if args else kwargs["request"]
-    return bool(request.stream_output) or response.status_code >= 300
+    return not request.stream_output and response.status_code < 300
 
 
 @guarded

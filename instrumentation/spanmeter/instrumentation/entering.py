@@ -57,6 +57,12 @@ class Entry:
                 return
 
 
+@guarded
+def entered(context: Context) -> Entry | None:
+    """Enters a context for what is done in it whether or not that can be."""
+    return Entry(context)
+
+
 def _entries() -> Generator[Entry]:
     """The entries in force, innermost first."""
     context = get_current()

@@ -10,7 +10,8 @@ from typing import Any
 
 from opentelemetry.context import Context, get_current
 
-from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.entering import entered
+from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import identity_in
 from spanmeter.instrumentation.instrumentor import Arguments, Begin, Keywords, Tap
 
@@ -30,10 +31,7 @@ def _reading(begin: Begin) -> Callable[..., Any]:
         wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:
         stream = wrapped(*args, **kwargs)
-        if inspect.isasyncgen(stream) and identity_in():
-            return read_async_in(get_current(), stream)
-        lazy = inspect.isgenerator(stream) and identity_in()
-        return read_in(get_current(), stream) if lazy else stream
+        return _read_here(stream) or stream
 
     return wrapper
 
@@ -43,10 +41,19 @@ def _reading_async(begin: Begin) -> Callable[..., Awaitable[Any]]:
         wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:
         stream = await wrapped(*args, **kwargs)
-        lazy = inspect.isasyncgen(stream) and identity_in()
-        return read_async_in(get_current(), stream) if lazy else stream
+        return _read_here(stream) or stream
 
     return wrapper
+
+
+@guarded
+def _read_here(stream: Any) -> Generator[Any] | AsyncGenerator[Any] | None:
+    """A generator, async or not, that makes its items in the context in force: none where nobody
+    is named in that, or for another kind of stream."""
+    if inspect.isasyncgen(stream):
+        return read_async_in(get_current(), stream) if identity_in() else None
+    lazy = inspect.isgenerator(stream) and identity_in()
+    return read_in(get_current(), stream) if lazy else None
 
 
 # The context is entered for each step and left before the item is handed out.
@@ -56,13 +63,14 @@ def read_in(context: Context, stream: Any) -> Generator[Any]:
     """The items of a generator, each made in this context."""
     try:
         while True:
-            entry = Entry(context)
+            entry = entered(context)
             try:
                 item = next(stream)
             except StopIteration:
                 return
             finally:
-                entry.leave()
+                if entry is not None:
+                    entry.leave()
             yield item
     finally:
         stream.close()
@@ -72,13 +80,14 @@ async def read_async_in(context: Context, stream: Any) -> AsyncGenerator[Any]:
     """The items of an async generator, each made in this context."""
     try:
         while True:
-            entry = Entry(context)
+            entry = entered(context)
             try:
                 item = await anext(stream)
             except StopAsyncIteration:
                 return
             finally:
-                entry.leave()
+                if entry is not None:
+                    entry.leave()
             yield item
     finally:
         await stream.aclose()

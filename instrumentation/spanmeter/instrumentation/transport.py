@@ -39,7 +39,7 @@ def _patch(module: Any) -> None:
 def _send(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    begun = _begin(instance)
+    begun = begin_attempt_by(instance)
     if begun is None:
         return wrapped(*args, **kwargs)
     call, attempt, entry = begun
@@ -60,7 +60,7 @@ async def _send_async(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    begun = _begin(instance)
+    begun = begin_attempt_by(instance)
     if begun is None:
         return await wrapped(*args, **kwargs)
     call, attempt, entry = begun
@@ -76,10 +76,10 @@ async def _send_async(
 
 
 @guarded
-def _begin(http_client: object) -> tuple[Call, Attempt, Entry] | None:
-    """Begins an attempt of the call in progress, if this client sends its requests."""
+def begin_attempt_by(*senders: object) -> tuple[Call, Attempt, Entry] | None:
+    """Begins an attempt of the call in progress, if one of these sends its requests."""
     call = current_call()
-    if call is None or call.http_client is not http_client:
+    if call is None or all(call.http_client is not sender for sender in senders):
         return None
     begun = begin_attempt(call)
     return (call, *begun) if begun is not None else None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import FunctionType, ModuleType
+from types import ModuleType
 
 import pytest
 from opentelemetry.sdk.trace import Span, Tracer
@@ -74,22 +73,9 @@ HIDING = re.compile(
 )
 
 
-def functions() -> Iterator[FunctionType]:
-    """Every function and method that a call may pass through."""
-    for module in MODULES:
-        for value in vars(module).values():
-            if getattr(value, "__module__", None) != module.__name__:
-                continue
-            members = vars(value).values() if inspect.isclass(value) else [value]
-            for member in members:
-                function = inspect.unwrap(getattr(member, "__func__", member))
-                if isinstance(function, FunctionType) and function.__module__ == module.__name__:
-                    yield function
-
-
 BREAKABLE = {
     function.__qualname__: function
-    for function in functions()
+    for function in faults.functions_of(MODULES)
     if not BOUNDARY.match(function.__qualname__) and not function.__code__.co_freevars
 }
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from spanmeter.instrumentation.call import current_call
 from spanmeter.instrumentation.clients.mistralai_usage import ENDPOINTS
 from spanmeter.instrumentation.endpoint import Json, endpoint_for, mapping
+from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.instrumentor import (
     Arguments,
     Begin,
@@ -83,13 +84,18 @@ def _body_of(request: Any) -> Json:
     return {name: value for name, value in values if isinstance(value, str)}
 
 
+@guarded
+def _is_metered() -> bool:
+    return current_call() is not None
+
+
 def _untraced(begin: Begin) -> Callable[..., Any]:
     """Keeps the library's own tracing away from calls that are metered."""
 
     def wrapper(
         wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:
-        if current_call() is not None and "tracing_enabled" in kwargs:
+        if _is_metered() and "tracing_enabled" in kwargs:
             kwargs = {**kwargs, "tracing_enabled": False}
         return wrapped(*args, **kwargs)
 
