@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
+import pytest
 from aiobotocore.session import get_session  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 
@@ -86,6 +87,16 @@ def check_the_one(recorder: Recorder, provider: SimulatedProvider, *, streamed: 
     check_usage(span, served)
     assert span.get(names.REQUEST_STREAM, False) is streamed
     assert (names.TIME_TO_FIRST_CHUNK in span) is streamed
+
+
+def need_converse(client: Any, *path: str) -> None:
+    """Skips the test where this release of botocore knows no such part of what Converse is asked."""
+    shape = client.meta.service_model.operation_model("Converse").input_shape
+    for name in path:
+        members = getattr(shape, "member", shape).members
+        if name not in members:
+            pytest.skip(f"Converse takes no {'.'.join(path)} in this release")
+        shape = members[name]
 
 
 def converse(client: Any, **further: Any) -> Any:

@@ -16,6 +16,7 @@ import pytest
 
 from simulated_provider import Reply, Served, SimulatedProvider
 from spanmeter.metering import attributes as names
+from unit.instrumentation.clients.older_releases import method_of
 from unit.instrumentation.recording import Attributes
 
 Arguments = Mapping[str, Any]
@@ -51,7 +52,7 @@ class Form:
 
     def call(self, client: Any) -> Any:
         methods = client.with_raw_response if self.raw else client
-        return getattr(methods, self.method)(**self.arguments)
+        return method_of(methods, self.method)(**self.arguments)
 
 
 WHOLE = {
@@ -76,7 +77,7 @@ each_raw_streamed = pytest.mark.parametrize("form", RAW_STREAMED.values(), ids=R
 
 @contextmanager
 def client_of(
-    provider: SimulatedProvider, version: int = 2, *, timeout: float = 5, retries: int = 2
+    provider: SimulatedProvider, version: int = 2, *, timeout: float = 5
 ) -> Generator[Any]:
     sdk: Any = cohere.ClientV2 if version == 2 else cohere.Client
     with (
@@ -88,7 +89,6 @@ def client_of(
             base_url=provider.url,
             httpx_client=http_client,
             timeout=timeout,
-            max_retries=retries,
             thread_pool_executor=pool,
         )
 

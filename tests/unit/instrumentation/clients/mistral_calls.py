@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
-import httpx2
 import pytest
-from mistralai.client import Mistral
-from mistralai.gcp.client import MistralGCP
 
 from simulated_provider import Reply, Served, SimulatedProvider
 from spanmeter.metering import attributes as names
+from unit.instrumentation.clients.older_releases import method_of, module_of
 from unit.instrumentation.recording import Attributes
+
+Mistral: Any = module_of("mistralai.client.sdk", "mistralai.sdk").Mistral
+MistralAzure: Any = module_of("mistralai.azure.client.sdk", "mistralai_azure.sdk").MistralAzure
+_gcp: Any = module_of("mistralai.gcp.client.sdk", "mistralai_gcp.sdk")
+MistralGCP: Any = getattr(_gcp, "MistralGCP", None) or _gcp.MistralGoogleCloud
+# httpx2 since 3.0, and httpx before.
+HTTP: Any = module_of("mistralai.client.httpclient", "mistralai.httpclient").httpx
 
 Arguments = Mapping[str, Any]
 ASK = [{"role": "user", "content": "How did we do?"}]
@@ -49,10 +55,11 @@ class Form:
     operation: str = names.CHAT
 
     def call(self, client: Any) -> Any:
-        return getattr(self.resource(client), self.method)(**self.arguments)
+        return method_of(self.resource(client), self.method)(**self.arguments)
 
     async def call_async(self, client: Any) -> Any:
-        return await getattr(self.resource(client), f"{self.method}_async")(**self.arguments)
+        method = method_of(self.resource(client), f"{self.method}_async")
+        return await method(**self.arguments)
 
 
 def chat(client: Any) -> Any:
@@ -119,18 +126,30 @@ each_streamed = pytest.mark.parametrize("form", STREAMED.values(), ids=STREAMED)
 def client_of(provider: SimulatedProvider, sdk: Any = Mistral, **options: Any) -> Generator[Any]:
     """A client of the SDK, which leaves those that it is given open."""
     # Reading the certificate authorities takes longer than the whole test.
-    with httpx2.Client(verify=False) as http_client:
-        options.setdefault("server_url", f"{provider.url}/mistral")
-        if sdk is not MistralGCP:
-            options["api_key"] = "any"
-        yield sdk(client=http_client, async_client=httpx2.AsyncClient(verify=False), **options)
+    with HTTP.Client(verify=False) as http_client:
+        url = options.pop("server_url", f"{provider.url}/mistral")
+        known = signature(sdk).parameters
+        given = {
+            "api_key": "any",
+            "server_url": url,
+            # Azure's client, in 1.x
+            "azure_api_key": "any",
+            "azure_endpoint": url,
+        }
+        options.update({name: value for name, value in given.items() if name in known})
+        async_client = HTTP.AsyncClient(verify=False)
+        client = sdk(client=http_client, async_client=async_client, **options)
+        if known.keys().isdisjoint({"server_url", "azure_endpoint"}):
+            # Vertex AI's, in 1.x
+            client.sdk_configuration.server_url = url
+        yield client
 
 
 @asynccontextmanager
 async def async_client_of(provider: SimulatedProvider, **options: Any) -> AsyncGenerator[Any]:
-    async with httpx2.AsyncClient(verify=False) as http_client:
+    async with HTTP.AsyncClient(verify=False) as http_client:
         options = {"api_key": "any", "server_url": f"{provider.url}/mistral", **options}
-        with httpx2.Client(verify=False) as unused:
+        with HTTP.Client(verify=False) as unused:
             yield Mistral(client=unused, async_client=http_client, **options)
 
 

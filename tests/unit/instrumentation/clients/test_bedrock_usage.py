@@ -31,6 +31,7 @@ from unit.instrumentation.clients.bedrock_calls import (
     converse_stream,
     invoke,
     invoke_stream,
+    need_converse,
 )
 from unit.instrumentation.recording import Recorder
 
@@ -83,6 +84,7 @@ def cached(word: str, ttl: str) -> list[Any]:
 def test_counts_are_made_inclusive_and_split_by_time_to_live(
     recorder: Recorder, provider: SimulatedProvider, client: Any, *, stream: bool
 ) -> None:
+    need_converse(client, "system", "cachePoint", "ttl")
     for last in ("two", "three"):
         system = [*cached("one", "1h"), *cached(last, "5m")]
         if stream:
@@ -159,6 +161,7 @@ def test_embeddings_and_images(
 def test_latency_optimized_inference_is_a_tier(
     recorder: Recorder, client: Any, provider: SimulatedProvider
 ) -> None:
+    need_converse(client, "performanceConfig")
     converse(client, performanceConfig={"latency": "optimized"})
     provider.enqueue(Reply(service_tier="flex"))
     invoke(client)["body"].read()

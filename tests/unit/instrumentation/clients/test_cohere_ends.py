@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cohere
@@ -80,10 +81,11 @@ def test_an_error_is_one_record_without_counts(
 def test_no_server_is_a_connection_error(recorder: Recorder, form: Form) -> None:
     with httpx.Client(verify=NO_AUTHORITIES) as http_client:
         client = cohere.ClientV2(
-            api_key="any", base_url="http://127.0.0.1:9", httpx_client=http_client, max_retries=0
+            api_key="any", base_url="http://127.0.0.1:9", httpx_client=http_client
         )
+        once = {**form.arguments, "request_options": {"max_retries": 0}}
         with pytest.raises(httpx.ConnectError):
-            deque(form.call(client))
+            deque(replace(form, arguments=once).call(client))
     assert recorder.only()[names.ERROR_TYPE] == "httpx.ConnectError"
 
 

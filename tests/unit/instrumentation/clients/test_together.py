@@ -18,6 +18,8 @@ from unit.instrumentation.recording import Recorder, check_usage
 
 # The version of the API is in the paths since 3.0, and was in the address before.
 BASE = "/together" if together.__version__ >= "3" else "/together/v1"
+# Videos have a version of their own.
+VIDEOS = "/together" if together.__version__ >= "3" else "/together/v2"
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct-Turbo"
 ASK: dict[str, Any] = {
     "model": LLAMA,
@@ -169,7 +171,10 @@ def test_speech_is_counted_by_the_characters_asked_for(
     assert span[names.quantity("input_characters")] == len("Good evening")
 
 
-def test_a_video_is_counted_once_it_is_there(recorder: Recorder, client: Any) -> None:
+def test_a_video_is_counted_once_it_is_there(
+    recorder: Recorder, provider: SimulatedProvider, client: Any
+) -> None:
+    client = client.with_options(base_url=provider.url + VIDEOS)
     job = client.videos.create(model="minimax/video-01-director", prompt="A lighthouse")
     for _ in range(2):
         client.videos.retrieve(job.id)
