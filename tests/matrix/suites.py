@@ -25,11 +25,24 @@ NEEDED = (
 # What litellm imports on the way of some calls, and of its own dependencies leaves out.
 OF_LITELLM = ("boto3", "fastapi", "mcp", "openai==2.54.0", "orjson", "tenacity")
 
+BESIDE = (*NEEDED, "openai>=3")
 VERSIONS = (
-    Version("groq", "0.37.1", [*NEEDED, "openai>=3"]),
-    Version("ollama", "0.4.9", [*NEEDED, "openai>=3"]),
+    Version("google-genai", "1.75.0", [*BESIDE, "aiohttp"]),
+    Version("google-genai", "2.34.0", [*BESIDE, "aiohttp"]),
+    Version("cohere", "5.21.1", [*BESIDE, "boto3"]),
+    Version("cohere", "6.0.0", [*BESIDE, "boto3"]),
+    Version("mistralai", "1.9.11", [*BESIDE, "google-auth", "requests"]),
+    Version("mistralai", "2.10.1", [*BESIDE, "google-auth", "requests"]),
+    # They bring botocore 1.35.16, here on the older urllib3, and 1.41.5 on the newer.
+    Version("aiobotocore", "2.15.0", [*BESIDE, "boto3", "urllib3<2"]),
+    Version("aiobotocore", "2.26.0", [*BESIDE, "boto3", "httpx"]),
+    Version("together", "2.36.0", BESIDE),
+    Version("groq", "0.37.1", BESIDE),
+    Version("ollama", "0.4.9", BESIDE),
     Version("litellm", "1.106.2", [*NEEDED, *OF_LITELLM]),
 )
+# The tests whose names begin otherwise than the library's.
+BEGIN = {"google-genai": "google", "aiobotocore": "bedrock"}
 
 
 def main() -> int:
@@ -38,8 +51,8 @@ def main() -> int:
     for version in VERSIONS:
         print(f"== {version.sdk} {version.version}", flush=True)
         python = environment(version, f"{ROOT}[collector,embedded]")
-        tests = TESTS / f"test_{version.sdk}.py"
-        command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests)]
+        tests = map(str, sorted(TESTS.glob(f"test_{BEGIN.get(version.sdk, version.sdk)}*.py")))
+        command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
         failed |= subprocess.run(command, cwd=ROOT, check=False).returncode != 0
     return int(failed)
 
