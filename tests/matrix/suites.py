@@ -33,9 +33,8 @@ VERSIONS = (
     Version("cohere", "6.0.0", [*BESIDE, "boto3"]),
     Version("mistralai", "1.9.11", [*BESIDE, "google-auth", "requests"]),
     Version("mistralai", "2.10.1", [*BESIDE, "google-auth", "requests"]),
-    # They bring botocore 1.35.16, here on the older urllib3, and 1.41.5 on the newer.
+    # It brings botocore 1.35.16, here on the older urllib3.
     Version("aiobotocore", "2.15.0", [*BESIDE, "boto3", "urllib3<2"]),
-    Version("aiobotocore", "2.26.0", [*BESIDE, "boto3", "httpx"]),
     Version("together", "2.36.0", BESIDE),
     Version("groq", "0.37.1", BESIDE),
     Version("ollama", "0.4.9", BESIDE),

@@ -17,8 +17,11 @@ from spanmeter.instrumentation.clients.google_interactions import interaction_at
 from spanmeter.metering import attributes as names
 from unit.instrumentation.recording import Recorder, check_usage
 
-# Before 3.0 the library says so of each.
-pytestmark = pytest.mark.filterwarnings("ignore:Interactions usage is experimental:UserWarning")
+# What releases before 3.0 say of each.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Interactions usage is experimental:UserWarning",
+    "ignore:Granular retry options are not supported:UserWarning",
+)
 
 ASK: dict[str, Any] = {"model": "gemini-2.5-flash", "input": "How did we do?"}
 
