@@ -21,6 +21,7 @@ from unit.instrumentation.recording import Recorder, check_usage
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Interactions usage is experimental:UserWarning",
     "ignore:Granular retry options are not supported:UserWarning",
+    "ignore:Async interactions client cannot use aiohttp:UserWarning",
 )
 
 ASK: dict[str, Any] = {"model": "gemini-2.5-flash", "input": "How did we do?"}
