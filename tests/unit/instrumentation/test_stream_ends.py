@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import re
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
@@ -44,7 +43,8 @@ def nothing_is_ended_twice(caplog: pytest.LogCaptureFixture) -> Generator[None]:
     # asyncio has complaints of its own about async streams that are forgotten, with us and without.
     ours = ("opentelemetry", "spanmeter")
     records = [each for each in caplog.get_records("call") if each.name.startswith(ours)]
-    assert [each for each in records if each.levelno >= logging.WARNING] == []
+    # The collector may find a stream of an earlier test here, whose provider is gone: no matter.
+    assert [each for each in records if "ended span" in each.getMessage()] == []
 
 
 class ApplicationError(Exception):
