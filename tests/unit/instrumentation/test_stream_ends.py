@@ -33,7 +33,7 @@ each_framing = pytest.mark.parametrize(
     ids=["plain", "crlf", "cr", "byte by byte", "crlf cut", "all at once", "comments cut"],
 )
 
-SLOW = Reply(chunks=50, chunk_delay=0.005)
+SLOW = Reply(chunks=200, chunk_delay=0.02)
 
 
 @pytest.fixture(autouse=True)
