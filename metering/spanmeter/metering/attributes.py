@@ -110,6 +110,17 @@ SOURCE_NONE: Final = "none"
 
 SCOPE_PREFIX: Final = "spanmeter."
 """Instrumentation scopes of ours begin with this, followed by the client library's name."""
+TRACING_SCOPE_PREFIX: Final = "spanmeter-tracing."
+"""Scopes of the spans that the application's own tracing keeps of metered calls begin with this. The
+call has a metering record with the same ids, so these are never metered."""
+
+# The producer of metering records: one process of an application. Resource attributes, but for the
+# sequence.
+PRODUCER_ID: Final = "usage.producer.id"
+PRODUCER_SEQUENCE: Final = "usage.producer.sequence"
+"""On each record: 1, 2, 3 ... without a gap, so that the receiver sees what is missing."""
+PRODUCER_DROPPED: Final = "usage.producer.dropped"
+"""How many records the producer has had to give up so far, each of which took a sequence number."""
 
 
 def cache_write(ttl: str) -> str:
