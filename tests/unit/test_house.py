@@ -187,7 +187,8 @@ def test_entry_points_load() -> None:
         if entry_point.name.startswith("spanmeter-")
     ]
     assert len(instrumentors) >= 2
-    for entry_point in [*scripts, *instrumentors]:
+    commands = entry_points(group="spanmeter.commands")
+    for entry_point in [*scripts, *instrumentors, *commands]:
         assert callable(entry_point.load())
 
 

@@ -7,6 +7,8 @@ from typing import cast
 
 import click
 
+from spanmeter.console import app_commands
+
 # One line per command: where it lives. Nothing heavier than click is imported at the top of these
 # modules, so that `spanmeter --help` works, and is fast, in every install.
 COMMANDS = {
@@ -19,14 +21,15 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported from `COMMANDS` on first use, and keep its order."""
+    """A group whose commands are imported on first use: those of `COMMANDS`, in its order, then
+    those of the app side."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS, *(name for name in app_commands.names() if name not in COMMANDS)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            return None
+            return app_commands.find(cmd_name)
         module, _, name = COMMANDS[cmd_name].partition(":")
         return cast(click.Command, getattr(import_module(module), name))
 
@@ -48,3 +51,9 @@ def main(config: Path | None) -> None:
     # grpc's C core writes to standard error by itself what we say in a sentence, a taken port
     # for one; it reads this when it is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+@main.result_callback()
+def show(result: object, config: Path | None) -> None:
+    """Print what a command of the app side found. The others have printed it themselves."""
+    app_commands.show(result)

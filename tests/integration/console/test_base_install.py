@@ -63,4 +63,17 @@ def test_help_lists_every_command_in_the_base_install(base_install: Path) -> Non
     shown = subprocess.run(
         [base_install / "spanmeter", "--help"], capture_output=True, text=True, check=True
     )
-    assert {"up", "collector", "db", "report", "demo"} <= set(shown.stdout.split())
+    assert {"up", "collector", "db", "report", "demo", "doctor"} <= set(shown.stdout.split())
+
+
+def test_what_runs_beside_the_application_works_in_the_base_install(
+    base_install: Path, tmp_path: Path
+) -> None:
+    examined = subprocess.run(
+        [base_install / "spanmeter", "doctor"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "none that spanmeter meters is installed here" in examined.stdout
