@@ -4,12 +4,12 @@ app.add_middleware(UsageMiddleware, resolve=tenant_of)      # Starlette, FastAPI
 application = UsageMiddleware(application, headers={"tenant_id": "x-tenant-id"})
 """
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 from spanmeter.instrumentation.context import UsageContext
-from spanmeter.instrumentation.edge import Edge
+from spanmeter.instrumentation.edge import Edge, Protocol
+from spanmeter.instrumentation.trust import Trust
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -34,38 +34,32 @@ class UsageMiddleware:
         *,
         resolve: Resolve | None = None,
         headers: Mapping[str, str] | None = None,
-        trust_inbound: bool = False,
+        trust_inbound: bool | Trust[Scope] | None = None,
     ) -> None:
         self._app = app
-        self._edge = Edge[Scope](resolve, headers, trust_inbound=trust_inbound)
+        self._edge = Edge(_ASGI, resolve, headers, trust_inbound)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        entry = self._edge.entered(await self._resolved(scope), _header_reader(scope))
+        entry = await self._edge.enter_async(scope)
         try:
             await self._app(scope, receive, send)
         finally:
             entry.leave()
 
-    async def _resolved(self, scope: Scope) -> UsageContext | None:
-        if self._edge.resolve is None:
-            return None
-        try:
-            found: UsageContext | None = self._edge.resolve(scope)
-            return await found if inspect.isawaitable(found) else found
-        except Exception as exc:  # noqa: BLE001 - metering is never in the way of a request
-            self._edge.failed(exc)
-            return None
+
+def _headers(scope: Scope) -> Mapping[str, list[str]]:
+    headers: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return headers
 
 
-def _header_reader(scope: Scope) -> Callable[[str], str | None]:
-    def read(name: str) -> str | None:
-        wanted = name.encode("latin-1")
-        return next(
-            (value.decode("latin-1") for key, value in scope["headers"] if key.lower() == wanted),
-            None,
-        )
+def _peer(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
 
-    return read
+
+_ASGI: Final = Protocol(_headers, _peer)

@@ -14,6 +14,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self, cast, overload
 
+from spanmeter.instrumentation.carrying import carry, extract, inject
 from spanmeter.instrumentation.identity import Identity, identity_in
 from spanmeter.instrumentation.recording import Operation, Quantity, records
 from spanmeter.instrumentation.scope import UsageScope
@@ -148,7 +149,12 @@ def refine(
 
 class Usage:
     """What an application says of usage: whose it is (`usage(...)`), and what only it knows of
-    (`usage.record`)."""
+    (`usage.record`). `usage.carry`, `usage.inject` and `usage.extract` take it to where it does not
+    go by itself."""
+
+    carry = staticmethod(carry)
+    inject = staticmethod(inject)
+    extract = staticmethod(extract)
 
     @overload
     def __call__(self, context: UsageContext, /) -> UsageScope: ...

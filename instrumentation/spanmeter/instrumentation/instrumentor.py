@@ -18,6 +18,7 @@ from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.callsite import callsite
 from spanmeter.instrumentation.endpoint import Endpoint, Json
 from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.everywhere import carry_everywhere
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import identity_in, set_aside
 from spanmeter.instrumentation.installed import Coverage, Installed
@@ -115,6 +116,7 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             self._installed = self._known()
             guarded(self._installed.check)()
             patch_httpx()
+            carry_everywhere()
             for patch in self.patches:
                 wrapt.register_post_import_hook(partial(self._apply, patch), patch.module)
             for tap in self.taps:

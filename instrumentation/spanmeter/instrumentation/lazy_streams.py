@@ -60,7 +60,7 @@ def _read_here(stream: Any) -> Generator[Any] | AsyncGenerator[Any] | None:
 
 
 def read_in(context: Context, stream: Any) -> Generator[Any]:
-    """The items of a generator, each made in this context."""
+    """The items of an iterator, each made in this context."""
     try:
         while True:
             entry = entered(context)
@@ -73,11 +73,12 @@ def read_in(context: Context, stream: Any) -> Generator[Any]:
                     entry.leave()
             yield item
     finally:
-        stream.close()
+        if hasattr(stream, "close"):
+            stream.close()
 
 
 async def read_async_in(context: Context, stream: Any) -> AsyncGenerator[Any]:
-    """The items of an async generator, each made in this context."""
+    """The items of an async iterator, each made in this context."""
     try:
         while True:
             entry = entered(context)
@@ -90,4 +91,5 @@ async def read_async_in(context: Context, stream: Any) -> AsyncGenerator[Any]:
                     entry.leave()
             yield item
     finally:
-        await stream.aclose()
+        if hasattr(stream, "aclose"):
+            await stream.aclose()

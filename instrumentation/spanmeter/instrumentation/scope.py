@@ -1,4 +1,4 @@
-"""The scope that `usage(...)` opens: a context manager, an async one, and a decorator."""
+"""Scopes: a context put in force by a context manager, an async one, or a decorator."""
 
 import functools
 import inspect
@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
+
+from opentelemetry.context import Context
 
 from spanmeter.instrumentation.entering import Entry
 from spanmeter.instrumentation.guard import guarded
@@ -16,16 +18,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class UsageScope:
-    """Puts an identity in force while it is entered.
+class ContextScope:
+    """Puts a context in force while it is entered: the one that `context` makes at that moment.
 
     Holds no state of its own: any number of tasks and threads may enter one scope at once, and
     again.
     """
 
-    def __init__(self, identity: Identity, *, keeps_tenant: bool = False) -> None:
-        self.identity = identity
-        self._keeps_tenant = keeps_tenant
+    def __init__(self, context: Callable[[], Context]) -> None:
+        self._context = context
 
     def __enter__(self) -> Self:
         self._enter()
@@ -69,13 +70,7 @@ class UsageScope:
 
     @guarded
     def _enter(self) -> Entry:
-        return Entry(with_identity(self._merged()), owner=self)
-
-    def _merged(self) -> Identity:
-        """Another tenant inherits nothing: what it would inherit is the first tenant's."""
-        outer = identity_in()
-        same_tenant = outer.get(names.TENANT_ID) == self.identity.get(names.TENANT_ID)
-        return {**outer, **self.identity} if self._keeps_tenant or same_tenant else self.identity
+        return Entry(self._context(), owner=self)
 
     def _around_function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -138,3 +133,19 @@ class UsageScope:
                     step, value = generator.athrow, exc
 
         return wrapper
+
+
+class UsageScope(ContextScope):
+    """Puts an identity in force while it is entered; see `usage(...)`."""
+
+    def __init__(self, identity: Identity, *, keeps_tenant: bool = False) -> None:
+        super().__init__(self._with_identity)
+        self.identity = identity
+        self._keeps_tenant = keeps_tenant
+
+    def _with_identity(self) -> Context:
+        """Another tenant inherits nothing: what it would inherit is the first tenant's."""
+        outer = identity_in()
+        same_tenant = outer.get(names.TENANT_ID) == self.identity.get(names.TENANT_ID)
+        inherits = self._keeps_tenant or same_tenant
+        return with_identity({**outer, **self.identity} if inherits else self.identity)

@@ -1,17 +1,18 @@
 """WSGI middleware: every call made while serving a request is metered for the request's tenant.
 
-app.wsgi_app = UsageMiddleware(app.wsgi_app, resolve=tenant_of)     # Flask application =
-UsageMiddleware(get_wsgi_application(), headers={"tenant_id": "X-Tenant-Id"})     # Django
+app.wsgi_app = UsageMiddleware(app.wsgi_app, resolve=tenant_of)     # Flask
+application = UsageMiddleware(get_wsgi_application(), headers={"tenant_id": "X-Tenant-Id"})  # Django
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.context import get_current
 
 from spanmeter.instrumentation.context import UsageContext
-from spanmeter.instrumentation.edge import Edge
+from spanmeter.instrumentation.edge import Edge, Protocol
 from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.trust import Trust
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -30,29 +31,19 @@ class UsageMiddleware:
         *,
         resolve: Callable[[Environ], UsageContext | None] | None = None,
         headers: Mapping[str, str] | None = None,
-        trust_inbound: bool = False,
+        trust_inbound: bool | Trust[Environ] | None = None,
     ) -> None:
         self._app = app
-        self._edge = Edge[Environ](resolve, headers, trust_inbound=trust_inbound)
+        self._edge = Edge(_WSGI, resolve, headers, trust_inbound)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        entry = self._edge.entered(self._resolved(environ), _header_reader(environ))
+        entry = self._edge.enter(environ)
         try:
             inner = get_current()
             body = self._app(environ, start_response)
         finally:
             entry.leave()
         return _Body(body, inner)
-
-    def _resolved(self, environ: Environ) -> UsageContext | None:
-        if self._edge.resolve is None:
-            return None
-        try:
-            found: UsageContext | None = self._edge.resolve(environ)
-        except Exception as exc:  # noqa: BLE001 - metering is never in the way of a request
-            self._edge.failed(exc)
-            return None
-        return found
 
 
 class _Body:
@@ -85,9 +76,17 @@ class _Body:
                 entry.leave()
 
 
-def _header_reader(environ: Environ) -> Callable[[str], str | None]:
-    def read(name: str) -> str | None:
-        value = environ.get("HTTP_" + name.upper().replace("-", "_"))
-        return value if isinstance(value, str) else None
+def _headers(environ: Environ) -> Mapping[str, list[str]]:
+    return {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): [value]
+        for name, value in environ.items()
+        if name.startswith("HTTP_") and isinstance(value, str)
+    }
 
-    return read
+
+def _peer(environ: Environ) -> str | None:
+    address = environ.get("REMOTE_ADDR")
+    return address if isinstance(address, str) else None
+
+
+_WSGI: Final = Protocol(_headers, _peer)

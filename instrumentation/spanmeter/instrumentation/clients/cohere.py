@@ -21,7 +21,6 @@ from spanmeter.instrumentation.instrumentor import (
     Request,
 )
 from spanmeter.instrumentation.lazy_streams import lazy_stream
-from spanmeter.instrumentation.pools import pooled_call
 
 _TRANSPORT: Final = "cohere.core.http_client"
 CLOUDS: Final = frozenset({"cohere.aws_client", "cohere.oci_client"})
@@ -106,5 +105,4 @@ class CohereInstrumentor(ClientInstrumentor):
                 ("cohere.v2.client", "AsyncV2Client", "chat_stream"),
             )
         ),
-        pooled_call("cohere.client", "Client.embed", "_executor"),
     )
