@@ -1,4 +1,8 @@
-"""Whatever of ours breaks, the application gets to the byte what it would have got, and one error is logged."""
+"""Whatever of ours breaks, the application gets to the byte what it would have got, and one error is logged.
+
+The one exception is what the application has switched on: a call without a tenant is refused under
+SPANMETER_MISSING_TENANT=raise (test_missing_tenant.py).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from opentelemetry.sdk.trace import Span, Tracer
 
 from simulated_provider import Reply, SimulatedProvider
 from spanmeter.instrumentation import (
+    MissingTenant,
     attempt,
     call,
     callsite,
@@ -61,7 +66,7 @@ MODULES: list[ModuleType] = [
 # The last run when metering is switched on or off.
 BOUNDARY = re.compile(
     r"_wrap|_send|_watch|ObservedBody|Observation\.([a-z]|__enter|__exit)"
-    r"|UsageScope\.(__|_around|_entered)|Entry\.__e"
+    r"|(Usage|Context)Scope\.(__|_around|_entered)|Entry\.__e"
     r"|\w+Instrumentor\.(_instrument|_uninstrument|_apply|instrumentation)"
 )
 
@@ -241,3 +246,20 @@ def test_the_same_fault_is_logged_once(
     errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(errors) == 1
     assert "the call goes on" in errors[0].getMessage()
+
+
+def test_only_what_the_application_switched_on_reaches_it(
+    recorder: Recorder,
+    provider: SimulatedProvider,
+    undisturbed: Mapping[Use, object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def switched_on() -> Mapping[Use, object]:
+        monkeypatch.setenv("SPANMETER_MISSING_TENANT", "raise")
+        return run(provider)
+
+    with pytest.raises(MissingTenant):
+        switched_on()
+    # A tenant that cannot be known, for a fault of ours, is not missing.
+    monkeypatch.setattr(BREAKABLE["identity_in"], "__code__", faults.fail.__code__)
+    assert dict(switched_on()) == undisturbed

@@ -43,8 +43,8 @@ Library = Callable[[SimulatedProvider], AbstractContextManager[Ask]]
 BOUNDARY = re.compile(
     r"(\w+\.<locals>\.)+wrapper|_send|_request|_watch(_async)?$|ObservedBody"
     r"|Observation\.([a-z]|__enter|__exit)|RawObservation\.(passed|finished)"
-    r"|(Urllib3|Aiohttp|Httpx)Body|WatchedReader|_collect|EnteredCall|CarryingPool"
-    r"|read_(async_)?in|_in_context|Entry\.__e|UsageScope\.(__|_around|_entered)|report|Aside"
+    r"|(Urllib3|Aiohttp|Httpx)Body|WatchedReader|_collect|EnteredCall|Carried\.__|_submit"
+    r"|read_(async_)?in|Entry\.__e|(Usage|Context)Scope\.(__|_around|_entered)|report|Aside"
     r"|_note_collection"
 )
 
