@@ -5,6 +5,8 @@ import logging
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from spanmeter.instrumentation.errors import SpanmeterError
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -13,13 +15,15 @@ _seen: set[tuple[str, type[BaseException]]] = set()
 
 
 def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
-    """The function, returning `None` where it would raise. Each kind of failure is logged once in
-    full."""
+    """The function, returning `None` where it would raise anything but what the application has
+    switched on. Each kind of failure is logged once in full."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R | None:
         try:
             return function(*args, **kwargs)
+        except SpanmeterError:
+            raise
         except Exception as exc:  # noqa: BLE001 - this is the one place whose purpose is to catch all
             report(function.__qualname__, exc)
             return None

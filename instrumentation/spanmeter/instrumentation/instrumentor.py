@@ -22,6 +22,7 @@ from spanmeter.instrumentation.everywhere import carry_everywhere
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import identity_in, set_aside
 from spanmeter.instrumentation.installed import Coverage, Installed
+from spanmeter.instrumentation.missing_tenant import is_refused, no_tenant
 from spanmeter.instrumentation.transport import patch_httpx
 from spanmeter.instrumentation.version import VERSION
 from spanmeter.metering import attributes as names
@@ -34,7 +35,8 @@ class Request(NamedTuple):
     """What a client library is about to ask of a provider.
 
     `http_client` is the httpx (or httpx2) client that sends it. `body` is the request's, as far as
-    it is JSON. `region` is where it is served, if the address says. `ask_for_usage` may change the
+    it is JSON. `region` is where it is served, if the address says. `is_sent` is whether it has left
+    already. `ask_for_usage` may change the
     request so that the provider reports usage in its stream; it says whether it has, so that the
     event that it caused is kept from the application.
     """
@@ -48,11 +50,19 @@ class Request(NamedTuple):
     body: Json
     streamed: bool = False
     region: str | None = None
+    is_sent: bool = False
     ask_for_usage: Callable[[], bool] = lambda: False
 
 
 Begin = Callable[[Request], Call | None]
 """Begins a call in the context in force, or none while nothing is metered."""
+
+
+@guarded
+def may_open(begin: Begin, request: Request) -> None:
+    """Raises `MissingTenant` where a session would be opened in which calls are refused."""
+    if is_refused():
+        begin(request._replace(is_sent=False))
 
 
 class Tap(NamedTuple):
@@ -158,7 +168,8 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         return call, entry
 
     def begin(self, request: Request) -> Call | None:
-        """Begins a call in the context in force; `None` while nothing is metered."""
+        """Begins a call in the context in force; `None` while nothing is metered. Raises
+        `MissingTenant` where that is switched on and the call can still be refused."""
         if self._tracer is None:
             return None
         identity = identity_in()
@@ -171,7 +182,10 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         if request.region is not None:
             further[names.USAGE_REGION] = request.region
         if names.TENANT_ID not in identity:
-            further[names.USAGE_CALLSITE] = callsite(self.package) or "unknown"
+            further[names.USAGE_CALLSITE] = place = callsite(self.package) or "unknown"
+            # What was made earlier costs nothing any more.
+            fetches = request.endpoint.fetches or request.endpoint.results is not None
+            no_tenant(self.package, place, refusable=not (request.is_sent or fetches))
         return Call(
             tracer=self._tracer,
             endpoint=request.endpoint,

@@ -24,7 +24,14 @@ from spanmeter.instrumentation.clients.google_usage import (
 from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading, mapping
 from spanmeter.instrumentation.entering import Entry
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.instrumentor import Arguments, Begin, Keywords, Request, Tap
+from spanmeter.instrumentation.instrumentor import (
+    Arguments,
+    Begin,
+    Keywords,
+    Request,
+    Tap,
+    may_open,
+)
 from spanmeter.metering import attributes as names
 
 ANSWERS: Final = (b'"modelTurn"', b'"toolCall"')
@@ -45,9 +52,11 @@ TURN: Final = Endpoint(names.REALTIME, read_message, read_message, generated_att
 
 
 class Turns:
-    """The turns of one session, metered for whoever opened it."""
+    """The turns of one session, metered for whoever opened it. Raises `MissingTenant` where that
+    is nobody, and switched on."""
 
     def __init__(self, begin: Begin, request: Request, context: Context) -> None:
+        may_open(begin, request)
         self._begin = begin
         self._request = request
         self._context = context
@@ -149,6 +158,7 @@ def _describe(live: Any, model: str) -> Request:
         server_port=url.port or 443,
         body={},
         streamed=True,
+        is_sent=True,
         region=client.location if client.vertexai else None,
     )
 

@@ -21,7 +21,14 @@ from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading, mapping
 from spanmeter.instrumentation.entering import Entry
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import identity_in
-from spanmeter.instrumentation.instrumentor import Arguments, Begin, Keywords, Request, Tap
+from spanmeter.instrumentation.instrumentor import (
+    Arguments,
+    Begin,
+    Keywords,
+    Request,
+    Tap,
+    may_open,
+)
 from spanmeter.metering import attributes as names
 
 SESSIONS: Final = frozenset(
@@ -165,6 +172,7 @@ class Conversation:
             server_port=port or 443,
             body={},
             streamed=True,
+            is_sent=True,
         )
 
 
@@ -180,7 +188,20 @@ def _taps(module: str, name: str, endpoint: Endpoint, *, is_async: bool) -> tupl
 
         return wrapper
 
+    def entering(begin: Begin) -> Callable[..., Any]:
+        def wrapper(
+            wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
+        ) -> Any:
+            may_open(begin, Request(endpoint, "openai", None, None, "", 443, {}))
+            return wrapped(*args, **kwargs)
+
+        return wrapper
+
     return (
+        *(
+            Tap(module, f"{name}Manager.{method}", entering)
+            for method in ("enter", "__aenter__" if is_async else "__enter__")
+        ),
         Tap(module, f"{name}.__init__", opening),
         Tap(module, f"{name}.recv_bytes", _receiving_async if is_async else _receiving),
         Tap(module, f"{name}.close", _closing_async if is_async else _closing),

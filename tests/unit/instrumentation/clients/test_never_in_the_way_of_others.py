@@ -43,7 +43,7 @@ Library = Callable[[SimulatedProvider], AbstractContextManager[Ask]]
 BOUNDARY = re.compile(
     r"(\w+\.<locals>\.)+wrapper|_send|_request|_watch(_async)?$|ObservedBody"
     r"|Observation\.([a-z]|__enter|__exit)|RawObservation\.(passed|finished)"
-    r"|(Urllib3|Aiohttp|Httpx)Body|WatchedReader|_collect|EnteredCall|Carried\.__|_submit"
+    r"|(Urllib3|Aiohttp|Httpx)Body|WatchedReader|_collect|EnteredCall|Carried\.__|_submit|_start$"
     r"|read_(async_)?in|Entry\.__e|(Usage|Context)Scope\.(__|_around|_entered)|report|Aside"
     r"|_note_collection"
 )
