@@ -1,0 +1,72 @@
+"""Requests to a collector and its answers, over a connection that is kept open."""
+
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import ClassVar, Final
+
+from spanmeter.instrumentation.pipeline.answers import Answer, Misconfigured, TryAgain
+from spanmeter.instrumentation.pipeline.destination import Destination
+from spanmeter.instrumentation.version import VERSION
+
+USER_AGENT: Final = f"spanmeter/{VERSION}"
+MAX_ANSWER: Final = 4 * 1024 * 1024
+"""Bytes of an answer that are read; OTLP lets a collector send no more."""
+GZIP_LEVEL: Final = 6
+
+
+class Exchange(ABC):
+    """Sends requests one after the other. Not thread-safe."""
+
+    broken: ClassVar[tuple[type[Exception], ...]] = (ConnectionError,)
+    """What is raised for a connection that is of no more use."""
+
+    def send(self, body: bytes) -> Answer:
+        """What the collector answers to a serialized `ExportTraceServiceRequest`; that it should be
+        tried again, where nothing came."""
+        if self.is_open():
+            # A collector may close at any moment a connection on which nothing is under way.
+            with suppress(*self.broken):
+                return self.ask(body)
+            self.close()
+        return self._first_attempt(body)
+
+    @abstractmethod
+    def is_open(self) -> bool:
+        """Whether there is a connection from before."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes the connection. The next `send` makes another."""
+
+    @abstractmethod
+    def ask(self, body: bytes) -> Answer:
+        """One request. Raises what sockets and protocols raise."""
+
+    def _first_attempt(self, body: bytes) -> Answer:
+        try:
+            return self.ask(body)
+        except TimeoutError:
+            self.close()
+            return TryAgain("the collector did not answer in time")
+        except OSError as error:
+            failure: Exception = error
+        except self.broken as error:
+            failure = error
+        except ValueError:
+            # Not what it says: that can be the header's value, and so a key.
+            self.close()
+            return Misconfigured("a header that is set for the collector cannot be sent")
+        self.close()
+        return TryAgain(f"{type(failure).__name__}: {failure}")
+
+
+def exchange_with(destination: Destination) -> Exchange:
+    """An exchange in the protocol of the destination. Nothing is opened yet."""
+    # Either protocol brings modules with it that the application need not load for the other.
+    if destination.protocol == "grpc":
+        from spanmeter.instrumentation.pipeline.grpc_exchange import GrpcExchange
+
+        return GrpcExchange(destination)
+    from spanmeter.instrumentation.pipeline.http_exchange import HttpExchange
+
+    return HttpExchange(destination)

@@ -1,0 +1,87 @@
+"""All that one process has of a pipeline: a producer of its own, an outbox, a sender."""
+
+import logging
+import os
+import uuid
+from dataclasses import replace
+from itertools import count
+from typing import Final
+
+from opentelemetry.sdk.resources import Resource
+
+from spanmeter.instrumentation.pipeline import encoding
+from spanmeter.instrumentation.pipeline.directory import Directory
+from spanmeter.instrumentation.pipeline.location import service_directory, usual_directory
+from spanmeter.instrumentation.pipeline.outbox import Outbox
+from spanmeter.instrumentation.pipeline.sender import Sender
+from spanmeter.instrumentation.pipeline.settings import PipelineSettings
+from spanmeter.instrumentation.pipeline.spool import Spool
+from spanmeter.instrumentation.pipeline.status import PipelineStatus
+from spanmeter.metering.attributes import PRODUCER_ID, SERVICE_NAME
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class Process:
+    """A producer of records. Its id and its sequence of numbers are this process's alone."""
+
+    def __init__(self, settings: PipelineSettings, resource: Resource) -> None:
+        self.producer_id = uuid.uuid4().hex
+        self.sequence = count(1)
+        self.directory: Directory | None = None
+        self.no_spool: str | None = None
+        """Why there is no spool."""
+        attributes = {**resource.attributes, PRODUCER_ID: self.producer_id}
+        encoded = encoding.resource(attributes)
+        try:
+            self.directory = open_directory(settings, str(attributes.get(SERVICE_NAME, "")))
+        except OSError as error:
+            self.no_spool = str(error)
+            _logger.error(
+                "usage records are kept in memory only and do not survive this process, since there "
+                "is no directory for them (set SPANMETER_SPOOL): %s",
+                error,
+            )
+        spool = Spool(self.directory, encoded, sync=settings.sync) if self.directory else None
+        self.outbox = Outbox(spool, encoded, write_ahead=settings.write_ahead)
+        self.sender = Sender(self.outbox, self.directory, settings.destination)
+
+    def end(self, timeout: float) -> None:
+        """Delivers what it can in so many seconds, and leaves the rest on disk."""
+        durable = self.directory is not None
+        self.outbox.to_disk()
+        self.sender.flush(timeout, until_failure=durable)
+        self.sender.stop(min(timeout, 0.5))
+        self.outbox.close()
+
+    def status(self, settings: PipelineSettings) -> PipelineStatus:
+        """What became of this process's records so far."""
+        tally = self.sender.tally
+        unsent = PipelineStatus.before_first_record(settings)
+        return replace(
+            unsent,
+            begun=True,
+            producer_id=self.producer_id,
+            spool=self.directory.path if self.directory else None,
+            problem=unsent.problem or self.no_spool,
+            kept=self.outbox.kept,
+            pending=self.outbox.kept - self.outbox.settled,
+            dropped=self.outbox.dropped,
+            delivered=tally.delivered,
+            adopted=self.sender.adopted,
+            rejected=tally.rejected,
+            dead=tally.dead,
+            failure=tally.failure,
+            failing_since=tally.failing_since,
+        )
+
+    def abandon(self) -> None:
+        """After a fork, in the child: lets go of what is the parent's."""
+        self.sender.abandon()
+        self.outbox.abandon()
+
+
+def open_directory(settings: PipelineSettings, service: str) -> Directory:
+    """The spool of a service. Raises `OSError`."""
+    base = settings.spool or usual_directory(os.environ)
+    return Directory(service_directory(base, service), max_bytes=settings.max_bytes)

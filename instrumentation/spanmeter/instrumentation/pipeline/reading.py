@@ -1,0 +1,72 @@
+"""Reads the records of a segment, a batch at a time."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from spanmeter.instrumentation.pipeline.batch import MAX_BYTES, MAX_RECORDS, Record
+from spanmeter.instrumentation.pipeline.frames import MARKER, Frame, Kind, frames, missing
+from spanmeter.instrumentation.pipeline.segment import HEADER_BYTES, Segment
+
+_WINDOW: Final = MAX_BYTES + 64 * 1024
+
+
+class Reader:
+    """Reads on from where it stopped. What was settled before is passed over."""
+
+    def __init__(self, segment: Segment) -> None:
+        self.resource = b""
+        self.damaged = 0
+        """Bytes passed over that no longer were the records they once were."""
+        self.position = HEADER_BYTES
+        """What was read ends here."""
+        self._segment = segment
+        self._scopes: dict[int, bytes] = {}
+
+    def take(self) -> list[Record]:
+        """The next records, as many as a request may hold; none where all are read."""
+        records: list[Record] = []
+        size = 0
+        for each in self._frames():
+            if records and size + len(each.payload) > MAX_BYTES:
+                break
+            record = self._understood(each)
+            self.position = each.end
+            if record is not None:
+                records.append(record)
+                size += len(each.payload)
+            if len(records) == MAX_RECORDS:
+                break
+        return records
+
+    def _understood(self, each: Frame) -> Record | None:
+        self.damaged += each.skipped
+        match each.kind:
+            case Kind.RESOURCE:
+                self.resource = each.payload
+            case Kind.SCOPE:
+                self._scopes[each.scope] = each.payload
+            case Kind.RECORD if each.end > self._segment.settled:
+                return Record(scope=self._scopes.get(each.scope, b""), span=each.payload)
+            case _:
+                pass
+        return None
+
+    def _frames(self) -> Iterator[Frame]:
+        """The frames from here on; their ends are positions in the file."""
+        start = self.position
+        while data := self._segment.read(start, _WINDOW):
+            if lacking := missing(data, 0):
+                data += self._segment.read(start + len(data), lacking)
+            end = 0
+            for each in frames(data):
+                end = each.end
+                yield each._replace(end=start + end)
+            if start + len(data) >= self._segment.written:
+                return
+            start += end or _resume(data)
+
+
+def _resume(data: bytes) -> int:
+    """Where to read on, if no frame is whole: at the last that may have been cut off by the end."""
+    last = data.rfind(MARKER, 1)
+    return last if last > 0 else max(1, len(data) - len(MARKER) + 1)

@@ -1,0 +1,157 @@
+"""The records of this process on disk, in the order they were made, until they are delivered."""
+
+import logging
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final
+
+from spanmeter.instrumentation.pipeline.batch import Record
+from spanmeter.instrumentation.pipeline.directory import Directory
+from spanmeter.instrumentation.pipeline.frames import Kind, frame
+from spanmeter.instrumentation.pipeline.reading import Reader
+from spanmeter.instrumentation.pipeline.segment import Segment
+
+_LOOK_AGAIN: Final = 0.25
+"""Seconds between two looks for place in a spool that is full, or at a disk that fails."""
+_RETIRE: Final = 1024 * 1024
+"""A segment of which all is delivered is given up once it has this size."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class Kept(Enum):
+    """What became of a record."""
+
+    YES = auto()
+    FULL = auto()
+    """The bound is reached."""
+    UNWRITABLE = auto()
+    """The disk refuses."""
+
+
+class Spool:
+    """Segments that this process writes and delivers. Any thread may `put`; one thread delivers."""
+
+    def __init__(self, directory: Directory, resource: bytes, *, sync: bool) -> None:
+        self.directory = directory
+        self._resource = resource
+        self._sync = sync
+        self._lock = threading.Lock()
+        self._segments: deque[tuple[Segment, Reader]] = deque()
+        self._scopes: dict[bytes, int] = {}
+        """Scopes that the last segment has a frame of, and their numbers there."""
+        self._dropped = 0
+        self._refusal = Kept.YES
+        self._refused_until = 0.0
+
+    def put(self, record: Record) -> Kept:
+        """Writes the record. Once this returns `Kept.YES` it outlives the process."""
+        with self._lock:
+            if self._refusal is not Kept.YES and time.monotonic() < self._refused_until:
+                return self._refusal
+            try:
+                kept = self._append(record)
+            except OSError as error:
+                _logger.debug("cannot write to %s", self.directory.path, exc_info=error)
+                kept = Kept.UNWRITABLE
+            if kept is not Kept.YES:
+                self._refused_until = time.monotonic() + _LOOK_AGAIN
+            self._refusal = kept
+            return kept
+
+    def explain(self, reason: str) -> None:
+        """Writes down why the records that follow were refused, if it can be written."""
+        framed = frame(Kind.REASON, 0, reason.encode(errors="replace"))
+        with self._lock, suppress(OSError):
+            segment = self._segments[-1][0] if self._segments else self._begin()
+            if segment.has_room(len(framed)) or self.directory.extend(segment, len(framed)):
+                segment.append(framed)
+
+    def drop(self, total: int) -> None:
+        """Writes down how many records were given up in all, if it can be written."""
+        with self._lock:
+            self._dropped = total
+            with suppress(OSError):
+                segment = self._segments[-1][0] if self._segments else self._begin()
+                segment.drop(total)
+
+    def take(self) -> list[Record]:
+        """The next records to deliver. Those taken before must have been settled."""
+        while self._segments:
+            segment, reader = self._segments[0]
+            records = reader.take()
+            if records or not self._retire(segment, reader):
+                return records
+        return []
+
+    def settle(self) -> None:
+        """What was taken is delivered, or dealt with."""
+        segment, reader = self._segments[0]
+        segment.settle(reader.position)
+
+    def close(self, *, told: bool) -> None:
+        """Gives the segments up: to nobody if all is delivered and the number of dropped records is
+        told, or else to whoever of the service's processes delivers them. A later `put` begins anew.
+        """
+        with self._lock:
+            for segment, reader in self._segments:
+                if told and segment.settled == reader.position == segment.written:
+                    segment.remove()
+                else:
+                    segment.close()
+            self._segments.clear()
+
+    def abandon(self) -> None:
+        """After a fork, in the child: closes what the parent owns and goes on to use."""
+        for segment, _ in self._segments:
+            segment.close()
+
+    def paths(self) -> set[Path]:
+        return {segment.path for segment, _ in tuple(self._segments)}
+
+    def _append(self, record: Record) -> Kept:
+        if not self._segments:
+            self._begin()
+        framed = self._framed(record)
+        segment = self._segments[-1][0]
+        if not segment.has_room(len(framed)):
+            if self._scopes and segment.written + len(framed) > self.directory.segment_bytes:
+                segment = self._begin()
+                framed = self._framed(record)
+            if not self.directory.extend(segment, len(framed)):
+                return Kept.FULL
+        segment.append(framed)
+        self._scopes.setdefault(record.scope, len(self._scopes))
+        if self._sync:
+            segment.sync()
+        return Kept.YES
+
+    def _framed(self, record: Record) -> bytes:
+        """The record as a frame; before it, the first time in a segment, its scope."""
+        number = self._scopes.get(record.scope)
+        if number is not None:
+            return frame(Kind.RECORD, number, record.span)
+        number = len(self._scopes)
+        scope = frame(Kind.SCOPE, number, record.scope)
+        return scope + frame(Kind.RECORD, number, record.span)
+
+    def _begin(self) -> Segment:
+        segment = self.directory.create(self._resource, dropped=self._dropped)
+        self._segments.append((segment, Reader(segment)))
+        self._scopes.clear()
+        return segment
+
+    def _retire(self, segment: Segment, reader: Reader) -> bool:
+        """Removes the oldest segment, all of which is settled, unless the next record goes there."""
+        with self._lock:
+            last = segment is self._segments[-1][0]
+            unread = reader.position < segment.written
+            if last and (unread or segment.written < _RETIRE or segment.dropped):
+                return False
+            self._segments.popleft()
+            segment.remove()
+            return True
