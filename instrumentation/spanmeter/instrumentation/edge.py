@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 from opentelemetry.context import Context, get_current
@@ -59,28 +59,28 @@ class Edge(Generic[Request]):
 
     def enter(self, request: Request) -> Entry:
         """Puts the usage context of a request in force."""
-        return self._enter(request, self._found(request))
+        found = self._found(request)
+        if inspect.iscoroutine(found):
+            found.close()
+            _failed("resolve", TypeError("it must be no coroutine function where nobody awaits it"))
+            found = None
+        return self._enter(request, found)
 
     async def enter_async(self, request: Request) -> Entry:
         """Puts the usage context of a request in force; `resolve` may be a coroutine function."""
         return self._enter(request, await self._found_async(request))
 
-    def _found(self, request: Request) -> UsageContext | None:
-        if self._resolve is None:
-            return None
+    def _found(self, request: Request) -> Any:
         try:
-            found: UsageContext | None = self._resolve(request)
+            return None if self._resolve is None else self._resolve(request)
         except Exception as exc:  # noqa: BLE001 - metering is never in the way of a request
             _failed("resolve", exc)
             return None
-        return found
 
-    async def _found_async(self, request: Request) -> UsageContext | None:
-        found: Awaitable[UsageContext | None] | UsageContext | None = self._found(request)
-        if not inspect.isawaitable(found):
-            return found
+    async def _found_async(self, request: Request) -> Any:
+        found = self._found(request)
         try:
-            return await found
+            return await found if inspect.isawaitable(found) else found
         except Exception as exc:  # noqa: BLE001 - as above
             _failed("resolve", exc)
             return None

@@ -113,7 +113,8 @@ def _calling(edge: Edge[Request], behaviour: Behaviour) -> Behaviour:
 def _stepping(edge: Edge[Request], behaviour: Behaviour) -> Behaviour:
     def respond(request: Any, context: Request) -> Generator[Any]:
         with edge.enter(context):
-            return read_in(get_current(), iter(behaviour(request, context)))
+            inner, responses = get_current(), iter(behaviour(request, context))
+        yield from read_in(inner, responses)
 
     return respond
 

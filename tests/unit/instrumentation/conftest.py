@@ -11,6 +11,9 @@ from openai import OpenAI
 from simulated_provider import SimulatedProvider
 from spanmeter.instrumentation import guard
 from unit.instrumentation.recording import Recorder
+from unit.instrumentation.serving import serve, serve_wsgi
+
+__all__ = ["serve", "serve_wsgi"]
 
 
 @pytest.fixture(scope="session")
