@@ -38,10 +38,8 @@ class HandedOn:
         expressions = [*call.args, *(keyword.value for keyword in call.keywords)]
         given = [(each, self._evaluator.value(each, scope)) for each in expressions]
         values = frozenset(value for _, found in given for value in found)
-        if not values:
-            return
         self._assemble(call, callees, values)
-        if any(isinstance(callee, ClassOf) for callee in callees):
+        if not values or any(isinstance(callee, ClassOf) for callee in callees):
             return  # it keeps them, and calls them in methods of its own
         edge = edge_at()
         if self._covers(callees):

@@ -179,9 +179,11 @@ BEDROCK: Final = Library(
 BEDROCK_SERVICE: Final = "bedrock-runtime"
 
 MENTION: Final = re.compile(
-    rb"openai|anthropic|genai|mistralai|cohere|groq|together|ollama|bedrock|litellm"
-    rb"|completions|messages\.(?:create|stream)|responses\.create|generate_content|invoke_model"
-    rb"|OpenAI|Anthropic|embeddings\.create|\.converse|UsageMiddleware|Usage\w*Interceptor"
+    rb"^[ \t]*(?:from|import)[ \t][^\n#]*\b"
+    rb"(?:openai|anthropic|genai|mistralai|cohere|groq|together|ollama|litellm)"
+    rb"|bedrock-runtime|\.generate_content|UsageMiddleware|Usage\w*Interceptor"
+    rb"|\b(?:completions|messages|responses|embeddings)\.(?:create|parse|stream)\b",
+    re.MULTILINE,
 )
 """What a file must say for there to be something to look at."""
 

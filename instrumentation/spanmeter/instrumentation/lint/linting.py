@@ -62,14 +62,16 @@ def _without_collection() -> Generator[None]:
 def _judged(project: Project) -> Judged:
     """Every call site, and the way to it that nothing covers.
 
-    Only files that can matter are read. Where nothing seems to call a function, whoever mentions
-    its name can matter too.
+    Only files that can matter are read: those that mention a client library, and those that import
+    them. A method can be called without importing its class: where nothing seems to call one,
+    whoever mentions its name can matter too.
     """
     relevant = project.mentioning()
     while True:
         judged = _judge(project, relevant)
-        names = {way[0].scope.name for _, way in judged if way and way[0].why == UNCALLED}
-        more = project.with_importers(project.calling(names)) - relevant if names else None
+        begins = [way[0] for _, way in judged if way and way[0].why == UNCALLED]
+        names = {stop.scope.name for stop in begins if stop.scope.method_of is not None}
+        more = project.with_importers(project.using(names)) - relevant if names else None
         if not more:
             return judged
         relevant |= more

@@ -30,7 +30,7 @@ class Project:
         self._scopes: dict[Source, Scope | None] = {}
         self._steps: dict[Scope, list[Step]] = {}
         self._lambdas: dict[ast.Lambda, Scope] = {}
-        self._imported: dict[tuple[Imported, Path], Source | None] = {}
+        self._imported: dict[tuple[Imported, str], Source | None] = {}
         self._paths = {source: source.path.resolve() for source in self.sources}
         self._by_path = {path: source for source, path in self._paths.items()}
         self._roots = {source: _root(path.parent) for path, source in self._by_path.items()}
@@ -60,7 +60,7 @@ class Project:
 
     def imported(self, imported: Imported, importer: Source) -> Source | None:
         """The file of the module that an import names: with dots, or by its full name."""
-        key = (imported, self._paths[importer].parent)
+        key = (imported, importer.folder)
         if key not in self._imported:
             self._imported[key] = self._found(imported, importer)
         return self._imported[key]
@@ -84,10 +84,12 @@ class Project:
             {source for source in self.sources if MENTION.search(source.raw)}
         )
 
-    def calling(self, names: Iterable[str]) -> set[Source]:
-        """The files in which something of one of these names is called or handed on."""
-        wanted = "|".join(map(re.escape, names))
-        pattern = re.compile(rf"\b(?:{wanted})\b".encode())
+    def using(self, methods: Iterable[str]) -> set[Source]:
+        """The files in which an attribute of one of these names is used."""
+        return self._with(rb"\.(?:%s)\b", methods)
+
+    def _with(self, form: bytes, names: Iterable[str]) -> set[Source]:
+        pattern = re.compile(form % "|".join(map(re.escape, names)).encode())
         return {source for source in self.sources if pattern.search(source.raw)}
 
     def with_importers(self, sources: set[Source]) -> set[Source]:
@@ -96,7 +98,7 @@ class Project:
         fresh = found
         while fresh:
             names = {parts[-1] for source in fresh if (parts := _parts(self._paths[source]))}
-            candidates = self.calling(names) - found if names else set[Source]()
+            candidates = self._with(rb"\b(?:%s)\b", names) - found if names else set[Source]()
             fresh = {each for each in candidates if not found.isdisjoint(self._imports(each))}
             found |= fresh
         return found

@@ -7,24 +7,22 @@ import json
 from typing import Any, Final
 from urllib.parse import quote
 
-from spanmeter.instrumentation.lint.findings import RULES, UNREADABLE, Finding, Findings, Place
+from spanmeter.instrumentation.lint.findings import RULES, Finding, Findings, Place
 from spanmeter.instrumentation.version import VERSION
 
 SCHEMA: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
-_ROOT: Final = "SRCROOT"
+_ROOT: Final = "%SRCROOT%"
 _RULE_IDS: Final = list(RULES)
 
 
 def as_sarif(findings: Findings) -> str:
     """One run. What was ignored is in it, as suppressed in source, with its reason."""
-    shown = [each for each in findings.found if each.rule != UNREADABLE]
     run = {
         "tool": {"driver": _driver()},
         "columnKind": "unicodeCodePoints",
-        "invocations": [_invocation(findings)],
-        "results": [_result(each) for each in sorted([*shown, *findings.ignored])],
+        "results": [_result(each) for each in sorted([*findings.found, *findings.ignored])],
     }
     document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -40,23 +38,6 @@ def _driver() -> dict[str, Any]:
         for rule, text in RULES.items()
     ]
     return {"name": "spanmeter", "version": VERSION, "rules": rules}
-
-
-def _invocation(findings: Findings) -> dict[str, Any]:
-    """What could not be read is no result of the rules, but something that went wrong."""
-    notifications = [
-        {
-            "level": "error",
-            "message": {"text": each.message},
-            "locations": [_location(each.place)],
-        }
-        for each in findings.found
-        if each.rule == UNREADABLE
-    ]
-    return {
-        "executionSuccessful": not notifications,
-        "toolExecutionNotifications": notifications,
-    }
 
 
 def _result(finding: Finding) -> dict[str, Any]:

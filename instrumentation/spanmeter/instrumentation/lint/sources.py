@@ -27,12 +27,17 @@ class Unreadable:
 
 @dataclass(eq=False, slots=True)
 class Source:
-    """One file. `file` is how it is shown; `root` the directory that its imports begin at."""
+    """One file; `file` is how it is shown."""
 
     path: Path
     file: str
     raw: bytes
     _tree: ast.Module | None = field(default=None, repr=False)
+
+    @property
+    def folder(self) -> str:
+        """The directory that it is in, as it is shown."""
+        return self.file.rpartition("/")[0]
 
     @property
     def tree(self) -> ast.Module:

@@ -2,8 +2,8 @@
 entered around it or before it."""
 
 import ast
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, cast
 
 from spanmeter.instrumentation.lint.scopes import FunctionNode, Scope, is_dependency, last_name
 
@@ -50,14 +50,13 @@ class _Walk:
         else:
             self._statements(scope.node.body, ())
 
-    def _statements(self, statements: Iterable[ast.AST], entered: tuple[ast.expr, ...]) -> None:
+    def _statements(self, statements: Iterable[ast.stmt], entered: tuple[ast.expr, ...]) -> None:
         """In order: what one statement enters is around those after it."""
         for statement in statements:
             if isinstance(statement, ast.Return):
                 self._leaving += _leaving(statement.value)
             self._node(statement, entered)
-            if isinstance(statement, ast.stmt):
-                entered = (*entered, *entered_by(statement))
+            entered = (*entered, *entered_by(statement))
 
     def _node(self, node: ast.AST, entered: tuple[ast.expr, ...]) -> None:
         match node:
@@ -93,11 +92,11 @@ class _Walk:
             if isinstance(value, ast.AST):
                 self._node(value, entered)
             elif isinstance(value, list):
-                self._below(value, entered)
+                self._below(cast("list[object]", value), entered)
 
-    def _below(self, values: list[ast.AST], entered: tuple[ast.expr, ...]) -> None:
+    def _below(self, values: Sequence[object], entered: tuple[ast.expr, ...]) -> None:
         if values and isinstance(values[0], ast.stmt):
-            self._statements(values, entered)
+            self._statements((each for each in values if isinstance(each, ast.stmt)), entered)
             return
         for each in values:
             if isinstance(each, ast.AST):

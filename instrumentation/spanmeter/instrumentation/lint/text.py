@@ -43,6 +43,8 @@ def _sum(findings: Findings) -> str:
 
 
 def _object(finding: Finding) -> dict[str, object]:
-    way = [{**step.place._asdict(), "function": step.function, "why": step.why} for step in finding.way]
+    way = [
+        {**step.place._asdict(), "function": step.function, "why": step.why} for step in finding.way
+    ]
     found = {"rule": finding.rule, **finding.place._asdict(), "message": finding.message}
     return {**found, "way": way, **({"reason": finding.ignored} if finding.ignored else {})}
