@@ -1,6 +1,7 @@
-"""The internal service: all the LLM code there is, and not a line of metering in it.
+"""The internal service: all the LLM code there is. It is metered without a word of it in that code.
 
-Whose work this is arrives with the request, as OpenTelemetry baggage. Run it with
+Whose work this is arrives with the request, as OpenTelemetry baggage; that the gateway's word is
+taken for it is the one line that this service adds. Run it with
 `uvicorn saas.assistant:app`; the SDKs find their providers by OPENAI_BASE_URL and
 ANTHROPIC_BASE_URL.
 """
@@ -14,6 +15,8 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
+
+from spanmeter.instrumentation.asgi import UsageMiddleware
 
 openai = OpenAI()
 async_openai = AsyncOpenAI()
@@ -34,6 +37,8 @@ async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
 
 
 app = FastAPI(title="Assistant", lifespan=lifespan)
+# Nobody but the gateway can reach this service.
+app.add_middleware(UsageMiddleware, trust_inbound=True)
 
 
 class Text(BaseModel):
