@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from databases import editions, shared
+from databases import editions, redis, shared
 from databases.debian import CannotProvide
 from databases.programs import ProgramFailed
 
@@ -28,6 +28,7 @@ def prepare() -> None:
     for edition in editions.LOCAL:
         if editions.named(edition) is None:
             editions.cluster(edition)
+    redis.program()
 
 
 def start() -> None:

@@ -34,6 +34,13 @@ def install() -> None:
     _apt_install(_PACKAGE)
 
 
+def install_quietly(package: str) -> None:
+    """Install a server's package without having the server started. Raises CannotProvide."""
+    _run("apt-get", "update", "--quiet")
+    # What would start it is told that the machine is in single-user mode.
+    _apt_install(package, RUNLEVEL="1")
+
+
 def is_installable() -> bool:
     """Whether this release of Debian has the package, going by fresh lists."""
     _run("apt-get", "update", "--quiet")
@@ -91,12 +98,17 @@ def _mirror() -> str:
     raise CannotProvide("apt names no archive to take Debian packages from")
 
 
-def _apt_install(package: str) -> None:
-    _run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", package)
+def _apt_install(package: str, **further: str) -> None:
+    _run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", package, **further)
 
 
-def _run(*command: str) -> str:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+def _run(*command: str, **further: str) -> str:
+    environment = {
+        **os.environ,
+        "DEBIAN_FRONTEND": "noninteractive",
+        "LC_ALL": "C.UTF-8",
+        **further,
+    }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CannotProvide(
