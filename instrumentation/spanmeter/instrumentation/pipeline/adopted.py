@@ -47,10 +47,19 @@ class Adopted:
             self.records += len(batch.records)
 
     def close(self) -> None:
-        """Leaves the rest to whoever comes."""
+        """Leaves the rest, if there is any, to whoever comes."""
+        if self._segment is not None and self._reader is not None:
+            settled = self._reader.handed_out <= self._segment.settled
+            if settled and self._told >= self._segment.dropped and not self._reader.take():
+                self._segment.remove()
+            else:
+                self._segment.close()
+        self._reader = self._segment = None
+
+    def abandon(self) -> None:
+        """After a fork, in the child: lets go of what is the parent's."""
         if self._segment is not None:
             self._segment.close()
-        self._reader = self._segment = None
 
     def _next(self) -> Reader | None:
         segment = next(self._found, None)

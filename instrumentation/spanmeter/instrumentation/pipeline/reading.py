@@ -19,6 +19,8 @@ class Reader:
         """Bytes passed over that no longer were the records they once were."""
         self.position = HEADER_BYTES
         """What was read ends here."""
+        self.handed_out = 0
+        """The last record that was taken ends here."""
         self._segment = segment
         self._scopes: dict[int, bytes] = {}
 
@@ -34,6 +36,7 @@ class Reader:
             if record is not None:
                 records.append(record)
                 size += len(each.payload)
+                self.handed_out = each.end
             if len(records) == MAX_RECORDS:
                 break
         return records

@@ -88,7 +88,7 @@ class Sender:
         """After a fork, in the child: lets go of what is the parent's."""
         self._delivery.close()
         if self._adopted:
-            self._adopted.close()
+            self._adopted.abandon()
 
     def _is_delivered(self, target: int) -> bool:
         return self._outbox.settled >= target and self._outbox.all_told
@@ -130,7 +130,8 @@ class Sender:
         try:
             ours = self._is_ripe() and self._deliver(self._outbox)
             self._flushing = self._flushing and ours
-            return (self._adopted is not None and self._deliver(self._adopted)) or ours
+            adopted = None if self._stopping else self._adopted
+            return (adopted is not None and self._deliver(adopted)) or ours
         except PutOff:
             return True
         except Exception:

@@ -92,6 +92,7 @@ class Spool:
         """What was taken is delivered, or dealt with."""
         segment, reader = self._segments[0]
         segment.settle(reader.position)
+        self._refused_until = 0.0
 
     def close(self, *, told: bool) -> None:
         """Gives the segments up: to nobody if all is delivered and the number of dropped records is
@@ -99,7 +100,11 @@ class Spool:
         """
         with self._lock:
             for segment, reader in self._segments:
-                if told and segment.settled == reader.position == segment.written:
+                if (
+                    told
+                    and reader.position == segment.written
+                    and reader.handed_out <= segment.settled
+                ):
                     segment.remove()
                 else:
                     segment.close()
@@ -154,4 +159,5 @@ class Spool:
                 return False
             self._segments.popleft()
             segment.remove()
+            self._refused_until = 0.0
             return True

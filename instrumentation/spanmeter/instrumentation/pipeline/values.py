@@ -47,6 +47,7 @@ def any_value(value: object, depth: int = 0) -> bytes:
 
 
 def _text_or_nested(value: object, depth: int) -> bytes:
+    original = value
     if isinstance(value, str):
         return field(1, text(value))
     if isinstance(value, Mapping) and depth < MAX_DEPTH:
@@ -54,7 +55,7 @@ def _text_or_nested(value: object, depth: int) -> bytes:
     if isinstance(value, Sequence | Set) and depth < MAX_DEPTH:
         items = cast("Iterable[object]", value)
         return field(5, b"".join(field(1, any_value(item, depth + 1)) for item in items))
-    return field(1, text(_written(cast("object", value))))
+    return field(1, text(_written(original)))
 
 
 def _pairs(value: Mapping[object, object], depth: int) -> bytes:

@@ -1,0 +1,257 @@
+"""What is on disk is delivered, by whichever process comes, and what there is no place for is counted."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from spanmeter.instrumentation.pipeline.segment import HEADER_BYTES
+from unit.instrumentation.pipeline.making import pipeline, record
+from unit.instrumentation.pipeline.receivers import Receiver, plain
+
+
+def left(spool: Path) -> list[Path]:
+    """The segments of the service."""
+    return sorted((spool / "answers").glob("*.spool"))
+
+
+def size(spool: Path) -> int:
+    return sum(path.stat().st_size for path in spool.rglob("*.spool"))
+
+
+def replace(segment: Path, data: bytes) -> None:
+    """At once, as nobody may see half of it."""
+    other = segment.with_suffix(".other")
+    other.write_bytes(data)
+    other.rename(segment)
+
+
+def leave_behind(spool: Path, records: int, **environ: str) -> list[int]:
+    """A process makes records while the collector is away, and is gone."""
+    away = pipeline(spool, **environ)
+    made = [record(away) for _ in range(records)]
+    away.shutdown(0)
+    return made
+
+
+def test_the_next_process_delivers_what_was_left(spool: Path, collector: Receiver) -> None:
+    first = leave_behind(spool, 700)
+    second = leave_behind(spool, 3)
+    assert len(left(spool)) == 2
+
+    sending = pipeline(spool, collector.address)
+    third = record(sending)
+    collector.wait_for(lambda: len(collector.arrived) >= 704)
+    sending.shutdown()
+
+    assert sorted(collector.span_ids) == sorted([*first, *second, third])
+    producers = {each.resource["usage.producer.id"] for each in collector.arrived}
+    assert len(producers) == 3
+    assert left(spool) == []
+
+
+def test_the_spool_is_for_its_user_alone(spool: Path) -> None:
+    leave_behind(spool, 1)
+    assert stat.S_IMODE((spool / "answers").stat().st_mode) == 0o700
+    assert stat.S_IMODE(left(spool)[0].stat().st_mode) == 0o600
+
+
+def test_a_torn_tail_and_a_damaged_record_take_no_other_along(
+    spool: Path, collector: Receiver
+) -> None:
+    made = leave_behind(spool, 10)
+    (segment,) = left(spool)
+    data = bytearray(segment.read_bytes().rstrip(b"\0"))
+    data[len(data) // 2] ^= 0xFF
+    replace(segment, data[:-5])
+
+    sending = pipeline(spool, collector.address)
+    last = record(sending)
+    collector.wait_for(lambda: len(collector.arrived) >= 9)
+    sending.shutdown()
+
+    assert last in collector.span_ids
+    delivered = [span_id for span_id in collector.span_ids if span_id != last]
+    assert delivered == [span_id for span_id in made[:-1] if span_id in delivered]
+    assert len(delivered) == 8
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", bytes(HEADER_BYTES), bytes(5000)])
+def test_what_is_no_segment_is_put_aside(
+    spool: Path, collector: Receiver, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave_behind(spool, 1)
+    replace(spool / "answers" / "1-1-1.spool", content)
+    sending = pipeline(spool, collector.address)
+    record(sending)
+    collector.wait_for(lambda: len(collector.arrived) >= 2)
+    sending.shutdown()
+    assert [path.name for path in (spool / "answers" / "dead").iterdir()] == [
+        "1-1-1.spool.unreadable"
+    ]
+    assert "no records that can be read" in caplog.text
+
+
+def test_what_was_acknowledged_is_not_sent_again(spool: Path, collector: Receiver) -> None:
+    made = leave_behind(spool, 1500)
+    (segment,) = left(spool)
+    copy = segment.read_bytes()
+    sending = pipeline(spool, collector.address)
+    record(sending)
+    collector.wait_for(lambda: len(collector.arrived) >= 1501)
+    sending.shutdown()
+
+    # Replayed on purpose: the same ids once more.
+    replace(segment, copy)
+    again = pipeline(spool, collector.address)
+    record(again)
+    collector.wait_for(lambda: len(collector.arrived) >= 3002)
+    again.shutdown()
+    assert sorted(collector.span_ids)[: 2 * len(made)] == sorted(made * 2)
+
+
+def test_a_living_process_keeps_its_segment(spool: Path, collector: Receiver) -> None:
+    away = pipeline(spool)
+    kept = record(away)
+    sending = pipeline(spool, collector.address)
+    sent = record(sending)
+    assert sending.flush(60)
+    assert collector.span_ids == [sent]
+    away.shutdown(0)
+    collector.wait_for(lambda: kept in collector.span_ids)
+    sending.shutdown()
+
+
+def test_a_full_spool_drops_counts_and_tells(
+    spool: Path, collector: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    bound = 512 * 1024
+    # What one page of a process that can only count is allowed beyond it.
+    away = pipeline(spool, SPANMETER_SPOOL_MAX_BYTES=str(bound))
+    made = [record(away, {"usage.raw": "x" * 1000}) for _ in range(1000)]
+    status = away.status()
+    assert 0 < status.dropped < 1000
+    assert status.kept + status.dropped == 1000
+    assert size(spool) <= bound + 4096
+    assert "usage records of this process are lost" in caplog.text
+    away.shutdown(0)
+
+    sending = pipeline(spool, collector.address, SPANMETER_SPOOL_MAX_BYTES=str(bound))
+    record(sending)
+    collector.wait_for(lambda: len(collector.arrived) == status.kept + 1)
+    sending.shutdown()
+    of_first = [
+        each
+        for each in collector.arrived
+        if each.resource["usage.producer.id"] == status.producer_id
+    ]
+    told = [int(each.resource.get("usage.producer.dropped", 0)) for each in of_first]
+    assert max(told) == status.dropped
+    sequences = {plain(each.span.attributes)["usage.producer.sequence"] for each in of_first}
+    assert len(sequences) == status.kept
+    assert {*map(int, sequences)} <= {*range(1, 1001)}
+    assert {int.from_bytes(each.span.span_id, "big") for each in of_first} <= {*made}
+
+
+def test_the_bound_holds_for_all_processes_together(spool: Path) -> None:
+    bound = 1024 * 1024
+    pipelines = [pipeline(spool, SPANMETER_SPOOL_MAX_BYTES=str(bound)) for _ in range(4)]
+    for _ in range(500):
+        for each in pipelines:
+            record(each, {"usage.raw": "x" * 1000})
+    assert size(spool) <= bound + 4 * 4096
+    assert all(each.status().kept for each in pipelines)
+    assert sum(each.status().kept for each in pipelines) > 500
+    for each in pipelines:
+        each.shutdown(0)
+
+
+def test_a_spool_that_has_room_again_takes_records_again(spool: Path, collector: Receiver) -> None:
+    sending = pipeline(spool, collector.address, SPANMETER_SPOOL_MAX_BYTES=str(512 * 1024))
+    while not sending.status().dropped:
+        record(sending, {"usage.raw": "x" * 4000})
+    assert not sending.flush(0)
+    collector.wait_for(lambda: len(collector.arrived) == sending.status().kept)
+    dropped = sending.status().dropped
+    assert sending.flush(60)
+    for _ in range(50):
+        record(sending)
+        assert sending.flush(60)
+    assert sending.status().dropped == dropped
+    assert {each.resource.get("usage.producer.dropped") for each in collector.arrived[-1:]} == {
+        dropped
+    }
+    sending.shutdown()
+
+
+def test_a_loss_is_told_though_no_record_follows(spool: Path, collector: Receiver) -> None:
+    sending = pipeline(spool, collector.address)
+    record(sending, {"usage.raw": "x" * (5 << 20)})
+    collector.wait_for(lambda: bool(collector.requests))
+    (resource_spans,) = collector.requests[0].resource_spans
+    assert plain(resource_spans.resource.attributes)["usage.producer.dropped"] == 1
+    assert collector.arrived == []
+    assert sending.flush(10)
+    sending.shutdown()
+    assert left(spool) == []
+
+
+def test_where_nothing_can_be_written_memory_has_to_do(
+    spool: Path, collector: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool.write_text("a file, where the directory should be")
+    sending = pipeline(spool, collector.address)
+    made = record(sending)
+    status = sending.status()
+    assert status.spool is None
+    assert status.problem is not None
+    assert "do not survive this process" in caplog.text
+    assert sending.flush(60)
+    assert collector.span_ids == [made]
+    sending.shutdown()
+
+
+def test_memory_first_then_disk_once_the_collector_is_away(spool: Path) -> None:
+    sending = pipeline(spool, SPANMETER_WRITE_AHEAD="false")
+    for _ in range(10):
+        record(sending)
+    assert size(spool) == 0
+    assert not sending.flush(0.5)
+    assert size(spool) > 0
+    for _ in range(10):
+        record(sending)
+    assert sending.status().pending == 20
+    sending.shutdown(0)
+
+
+@pytest.mark.parametrize("write_ahead", ["true", "false"])
+def test_what_is_recorded_after_the_end_waits_for_the_next(
+    spool: Path, collector: Receiver, write_ahead: str
+) -> None:
+    ended = pipeline(spool, collector.address, SPANMETER_WRITE_AHEAD=write_ahead)
+    first = record(ended)
+    ended.shutdown()
+    second = record(ended)
+    ended.shutdown()
+    assert collector.span_ids == [first, second], "its second end delivers it"
+    third = record(ended)
+    sending = pipeline(spool, collector.address)
+    fourth = record(sending)
+    assert sending.flush(60)
+    assert collector.span_ids == [first, second, fourth], "the segment's owner lives"
+    ended.shutdown(0)
+    assert sorted(collector.span_ids) == [first, second, third, fourth]
+    sending.shutdown()
+
+
+def test_two_processes_adopt_at_once(spool: Path, collector: Receiver) -> None:
+    made = [span_id for _ in range(20) for span_id in leave_behind(spool, 20)]
+    both = [pipeline(spool, collector.address) for _ in range(2)]
+    news = [record(each) for each in both]
+    collector.wait_for(lambda: len(collector.arrived) >= 402)
+    for each in both:
+        each.shutdown()
+    assert sorted(collector.span_ids) == sorted(made + news), "each was delivered by one"
+    assert left(spool) == []
