@@ -3,7 +3,7 @@
 import click
 
 from spanmeter.instrumentation.commands.answer import Answer
-from spanmeter.instrumentation.doctor import libraries
+from spanmeter.instrumentation.doctor import examinations
 
 
 @click.command()
@@ -12,7 +12,7 @@ def doctor() -> Answer:
 
     Run it where your application runs, with its variables. Exits with 1 where there is a problem.
     """
-    findings = list(libraries.examine())
+    findings = [finding for examine in examinations() for finding in examine()]
     return Answer(
         columns=["level", "subject", "what", "to_do"],
         rows=[[each.level, each.subject, each.what, each.to_do or None] for each in findings],

@@ -27,7 +27,9 @@ _FORMATS = {"text": as_text, "json": as_json, "sarif": as_sarif}
 )
 @click.option("--format", "form", type=click.Choice(list(_FORMATS)), default="text")
 @click.pass_context
-def lint(context: click.Context, paths: tuple[Path, ...], exclude: tuple[str, ...], form: str) -> None:
+def lint(
+    context: click.Context, paths: tuple[Path, ...], exclude: tuple[str, ...], form: str
+) -> None:
     """Find the LLM calls in Python source that no usage context covers.
 
     Nothing is imported or run. Exits with 1 where there are any, with 0 where there is none.
