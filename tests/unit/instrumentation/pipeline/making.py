@@ -41,17 +41,16 @@ def record(into: Pipeline, attributes: dict[str, Any] | None = None, **fields: A
     """Records one call; its span id."""
     span_id = next(_ids)
     now = time.time_ns()
-    into.record(
-        **{
-            "scope_name": "spanmeter.openai",
-            "scope_version": "1",
-            "name": "chat gpt-4o",
-            "trace_id": span_id,
-            "span_id": span_id,
-            "start_ns": now - 1_000_000,
-            "end_ns": now,
-            "attributes": {**CALL, **(attributes or {})},
-            **fields,
-        }
-    )
+    call: dict[str, Any] = {
+        "scope_name": "spanmeter.openai",
+        "scope_version": "1",
+        "name": "chat gpt-4o",
+        "trace_id": span_id,
+        "span_id": span_id,
+        "start_ns": now - 1_000_000,
+        "end_ns": now,
+        "attributes": {**CALL, **(attributes or {})},
+        **fields,
+    }
+    into.record(**call)
     return span_id

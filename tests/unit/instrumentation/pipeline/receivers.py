@@ -9,7 +9,7 @@ import gzip
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,6 +94,19 @@ class Receiver:
     def span_ids(self) -> list[int]:
         return [int.from_bytes(each.span.span_id, "big") for each in self.arrived]
 
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many records each producer said that it had to give up, at the most."""
+        told: dict[str, int] = {}
+        for request in self.requests:
+            for resource_spans in request.resource_spans:
+                resource = plain(resource_spans.resource.attributes)
+                if "usage.producer.dropped" in resource:
+                    producer = str(resource["usage.producer.id"])
+                    count = int(resource["usage.producer.dropped"])
+                    told[producer] = max(told.get(producer, 0), count)
+        return told
+
     def wait_for(self, fulfilled: Callable[[], bool], seconds: float = 60.0) -> None:
         """Waits until requests have made something true."""
         with self._changed:
@@ -112,7 +125,7 @@ def plain(attributes: Any) -> dict[str, Plain]:
 
 
 @contextmanager
-def grpc_receiver(port: int = 0, credentials: Any = None) -> Iterator[Receiver]:
+def grpc_receiver(port: int = 0, credentials: Any = None) -> Generator[Receiver]:
     receiver = Receiver()
 
     def export(body: bytes, context: Any) -> bytes:
@@ -131,10 +144,11 @@ def grpc_receiver(port: int = 0, credentials: Any = None) -> Iterator[Receiver]:
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 16 << 20)],
         )
         address = f"127.0.0.1:{port}"
-        if credentials:
-            bound = server.add_secure_port(address, credentials)
-        else:
-            bound = server.add_insecure_port(address)
+        bound = (
+            server.add_secure_port(address, credentials)
+            if credentials
+            else server.add_insecure_port(address)
+        )
         server.start()
         receiver.address = f"{'https' if credentials else 'http'}://localhost:{bound}"
         try:
@@ -144,7 +158,7 @@ def grpc_receiver(port: int = 0, credentials: Any = None) -> Iterator[Receiver]:
 
 
 @contextmanager
-def http_receiver(port: int = 0, tls: Any = None) -> Iterator[Receiver]:
+def http_receiver(port: int = 0, tls: Any = None) -> Generator[Receiver]:
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):

@@ -22,10 +22,10 @@ from unit.instrumentation.pipeline.receivers import Receiver, Reply, grpc_receiv
 
 Either = tuple[Receiver, str]
 
-AWAY = {"grpc": "UNAVAILABLE", "http/protobuf": 503}
-INVALID = {"grpc": "INVALID_ARGUMENT", "http/protobuf": 400}
-UNAUTHENTICATED = {"grpc": "UNAUTHENTICATED", "http/protobuf": 401}
-TOO_LARGE = {"grpc": "RESOURCE_EXHAUSTED", "http/protobuf": 413}
+AWAY: dict[str, str | int] = {"grpc": "UNAVAILABLE", "http/protobuf": 503}
+INVALID: dict[str, str | int] = {"grpc": "INVALID_ARGUMENT", "http/protobuf": 400}
+UNAUTHENTICATED: dict[str, str | int] = {"grpc": "UNAUTHENTICATED", "http/protobuf": 401}
+TOO_LARGE: dict[str, str | int] = {"grpc": "RESOURCE_EXHAUSTED", "http/protobuf": 413}
 
 
 def count(request: ExportTraceServiceRequest) -> int:
