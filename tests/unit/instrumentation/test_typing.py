@@ -23,11 +23,17 @@ class AcmeUsage(UsageContext):
 async def decorated(number: int) -> AsyncIterator[str]:
     yield str(number)
 
+def asks(number: int) -> str:
+    return str(number)
+
 async def works() -> None:
     async with usage(AcmeUsage(tenant_id="acme", department="legal")):
         async for text in decorated(7):
             text.upper()
-    with refine(feature="search"):
+    usage.carry(asks)(3).upper()
+    headers: dict[str, str] = {}
+    usage.inject(headers)
+    with usage.extract(headers), refine(feature="search"):
         found = AcmeUsage.current()
         print(found.department if found else None, current_usage())
 """
@@ -42,6 +48,7 @@ BAD = {
     "a context without its own": 'AcmeUsage(tenant_id="acme")',
     "a tenant to refine": 'refine(tenant_id="acme")',
     "a decorated function, misused": 'decorated("7")',
+    "a carried function, misused": 'usage.carry(asks)("7")',
 }
 
 CHECKERS = {"mypy": ["mypy", "--strict"], "pyright": ["pyright", "--pythonpath", sys.executable]}
