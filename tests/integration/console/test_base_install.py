@@ -63,12 +63,24 @@ def test_help_lists_every_command_in_the_base_install(base_install: Path) -> Non
     shown = subprocess.run(
         [base_install / "spanmeter", "--help"], capture_output=True, text=True, check=True
     )
-    assert {"up", "collector", "db", "report", "demo", "doctor"} <= set(shown.stdout.split())
+    assert {"up", "collector", "db", "report", "demo", "doctor", "lint"} <= set(
+        shown.stdout.split()
+    )
 
 
 def test_what_runs_beside_the_application_works_in_the_base_install(
     base_install: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "application.py").write_text("import openai\nopenai.OpenAI().responses.create()\n")
+    linted = subprocess.run(
+        [base_install / "spanmeter", "lint", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert linted.returncode == 1
+    assert "application.py:2:1: no usage context covers" in linted.stdout
     examined = subprocess.run(
         [base_install / "spanmeter", "doctor"],
         cwd=tmp_path,

@@ -32,6 +32,9 @@ PASSES_ON: Final = frozenset(
 )
 """What gives back the first thing that it is given, as far as it matters here."""
 
+_DEEPEST: Final = 60
+"""From one name to the next; nobody writes more, and Python's stack holds it."""
+
 _SERVICE_CLIENTS: Final = frozenset({"client", "create_client"})
 _MANAGERS: Final = frozenset({"contextmanager", "asynccontextmanager"})
 
@@ -39,13 +42,19 @@ _MANAGERS: Final = frozenset({"contextmanager", "asynccontextmanager"})
 class Evaluator(Lookup):
     """Evaluates expressions of one project."""
 
+    _depth = 0
+
     def value(self, expression: ast.expr, scope: Scope) -> Values:
         """What the expression may be; empty where nothing is known."""
         key = (expression, scope)
         if key not in self.known:
+            if self._depth == _DEEPEST:
+                return NOTHING
             # What depends on itself adds nothing to itself.
             self.known[key] = NOTHING
+            self._depth += 1
             self.known[key] = self._evaluated(expression, scope)
+            self._depth -= 1
         return self.known[key]
 
     def _evaluated(self, expression: ast.expr, scope: Scope) -> Values:

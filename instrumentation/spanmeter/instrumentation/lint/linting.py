@@ -1,6 +1,7 @@
 """From paths to findings."""
 
 import gc
+import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from spanmeter.instrumentation.lint.sources import Source, Unreadable, sources
 from spanmeter.instrumentation.lint.survey import Surveyor
 
 _ROUNDS: Final = 4
+_RECURSION: Final = 20_000
 
 Judged = list[tuple[CallSite, "list[Stop] | None"]]
 
@@ -34,7 +36,7 @@ def lint(paths: Iterable[Path], exclude: Iterable[str] = ()) -> Findings:
 
     `exclude` are globs of paths to leave out. What cannot be read is among the findings.
     """
-    with _without_collection():
+    with _without_collection(), _deep():
         found = list(sources(paths, exclude))
         project = Project(each for each in found if isinstance(each, Source))
         judged = _judged(project)
@@ -57,6 +59,17 @@ def _without_collection() -> Generator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def _deep() -> Generator[None]:
+    """Long sums and chains, as generated code has them, are deep trees."""
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(usual, _RECURSION))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 def _judged(project: Project) -> Judged:

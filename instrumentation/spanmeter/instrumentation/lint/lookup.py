@@ -78,10 +78,8 @@ class Lookup(ABC):
             if current is scope or current.kind != "class":
                 if name in current.bindings:
                     return self._bound(current, name)
-                for star in current.stars:
-                    found = self._imported(Imported(star.module, name, star.dots), current)
-                    if found and not all(isinstance(each, External) for each in found):
-                        return found
+                if current.stars and (found := self._starred(current, name)):
+                    return found
             current = current.parent
         return NOTHING
 
@@ -131,6 +129,18 @@ class Lookup(ABC):
             self._bindings[key] = NOTHING
             found = (self._binding(each, scope) for each in list(scope.bindings[name]))
             self._bindings[key] = NOTHING.union(*found)
+        return self._bindings[key]
+
+    def _starred(self, scope: Scope, name: str) -> Values:
+        """What `from ... import *` may have brought, of the project's modules."""
+        key = (scope, name)
+        if key not in self._bindings:
+            # Modules may import everything from one another.
+            self._bindings[key] = NOTHING
+            for star in scope.stars:
+                found = self._imported(Imported(star.module, name, star.dots), scope)
+                if not all(isinstance(each, External) for each in found):
+                    self._bindings[key] = found
         return self._bindings[key]
 
     def _binding(self, binding: Binding, scope: Scope) -> Values:

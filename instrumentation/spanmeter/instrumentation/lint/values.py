@@ -75,8 +75,9 @@ OURS: Final = "spanmeter.instrumentation"
 
 
 def is_usage(name: str) -> bool:
-    """Whether this is `usage`, which names a tenant. `refine` does not: it keeps what there is."""
-    return name.startswith(OURS) and name.rpartition(".")[2] == "usage"
+    """Whether this is `usage`, which names a tenant, or what takes one from a message. `refine` does
+    not: it keeps what there is."""
+    return name.startswith(OURS) and name.rpartition(".")[2] in {"usage", "extract"}
 
 
 def is_middleware(name: str) -> bool:
