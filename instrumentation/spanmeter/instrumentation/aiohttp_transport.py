@@ -15,7 +15,7 @@ from spanmeter.instrumentation.botocore_bodies import AiohttpBody, RawObservatio
 from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.transport import begin_attempt_by
+from spanmeter.instrumentation.transport import sending_by
 from spanmeter.instrumentation.watching import watcher_for
 
 ANY_SESSION: Final = object()
@@ -43,22 +43,15 @@ async def _request(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    begun = begin_attempt_by(ANY_SESSION, instance)
-    if begun is None:
+    sending = sending_by(ANY_SESSION, instance)
+    if sending is None:
         return await wrapped(*args, **kwargs)
-    call, attempt, entry = begun
-    try:
+    with sending:
         response = await wrapped(*args, **kwargs)
-    except BaseException as exc:
-        attempt.failed(exc)
-        raise
-    finally:
-        entry.leave()
-    _observe(response, attempt, call)
+    sending.read(_observe, response)
     return response
 
 
-@guarded
 def _observe(response: Any, attempt: Attempt, call: Call) -> None:
     """Reads usage from a response as its body, decompressed, is read."""
     if response.status >= 400:

@@ -1,9 +1,12 @@
 """The metered call: one call of a client library's method, made of one or more attempts."""
 
+from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Final, cast
 
-from opentelemetry.context import Context, create_key, get_value, set_value
+from opentelemetry.context import Context, create_key, get_current, get_value
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NonRecordingSpan,
     Span,
     SpanKind,
@@ -14,11 +17,14 @@ from opentelemetry.trace import (
 
 from spanmeter.instrumentation.attempt import Attempt, first_seen
 from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading
-from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.identity import Identity, set_aside
+from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.metering import attributes as names
 
 _CALL: Final = create_key("spanmeter-call")
+
+# OpenTelemetry's key is private, and its own function copies the context.
+(_SPAN,) = set_span_in_context(INVALID_SPAN, Context())
 
 
 class Call:
@@ -27,12 +33,14 @@ class Call:
 
     `context` is the application's own, in which the call was made. `http_client` is the object that
     sends the library's requests: requests of any other, made in the meantime, are none of this
-    call's. `hides_usage` is whether the usage event of its stream was asked for by us.
+    call's. `attributes` are those of each of its spans, `private` what `identity.set_aside` says of
+    its context. `hides_usage` is whether the usage event of its stream was asked for by us.
     """
 
     __slots__ = (
         "_attributes",
         "_current",
+        "_private",
         "_tracer",
         "attempts",
         "body",
@@ -51,14 +59,16 @@ class Call:
         endpoint: Endpoint,
         provider: str,
         model: str | None,
-        identity: Identity,
         context: Context,
+        private: Mapping[str, object],
         http_client: object,
-        further: dict[str, str | int | bool],
+        attributes: Mapping[str, str | int | bool],
         body: Json,
     ) -> None:
         self._tracer = tracer
         self._current: Attempt | None = None
+        self._attributes = attributes
+        self._private = private
         self.body = body
         self.endpoint = endpoint
         self.model = model
@@ -67,19 +77,15 @@ class Call:
         self.http_client = http_client
         self.hides_usage = False
         self.attempts = 0
-        self._attributes: dict[str, str | int | bool] = {
-            names.OPERATION_NAME: endpoint.operation,
-            names.PROVIDER_NAME: provider,
-            **further,
-            **identity,
-        }
-        if model is not None:
-            self._attributes[names.REQUEST_MODEL] = model
+
+    def private_values(self) -> Mapping[str, object]:
+        """The values to be set in the context that the provider is called in: this call is current,
+        and no identity is in its baggage."""
+        return {**self._private, _CALL: self}
 
     def provider_context(self) -> Context:
-        """The context to call the provider in: this call is current, and no identity is in its
-        baggage."""
-        return set_value(_CALL, self, set_aside(self.context))
+        """The context to call the provider in."""
+        return Context({**self.context, **self.private_values()})
 
     def attempt(self) -> Attempt:
         """Begins an attempt. One that is still open was given up by the client library, which sends
@@ -114,7 +120,10 @@ class Call:
         if not first_seen(self.provider, reading.response_id):
             return
         operation = reading.operation or names.CHAT
-        attributes = {**self._attributes, names.OPERATION_NAME: operation}
+        attributes: dict[str, str | int | bool] = {
+            **self._attributes,
+            names.OPERATION_NAME: operation,
+        }
         if self.model is not None and reading.model is not None:
             attributes[names.REQUEST_MODEL] = reading.model
         span = self._tracer.start_span(
@@ -147,8 +156,55 @@ def current_call() -> Call | None:
     return cast("Call | None", get_value(_CALL))
 
 
-@guarded
-def sending_context(attempt: Attempt) -> Context:
-    """The context to send an attempt's request in: the HTTP client's own span is a child of the
+class Calling(Entry):
+    """The making of a call, for `with`: inside, the call is current, and no identity is in the
+    baggage."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        super().__init__(call.context, values=call.private_values())
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc is not None:
+            self.call.raised(exc)
+        self.leave()
+        if exc is None:
+            self.call.returned()
+
+
+class Sending(Entry):
+    """The sending of an attempt's request, for `with`: the HTTP client's own span is a child of the
     attempt's, and requests that are made on the way (authentication, hooks) are no attempts."""
-    return set_value(_CALL, None, set_span_in_context(attempt.span))
+
+    __slots__ = ("attempt", "call")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.attempt = call.attempt()
+        super().__init__(get_current(), values={_SPAN: self.attempt.span, _CALL: None})
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc is not None:
+            self.attempt.failed(exc)
+        self.leave()
+
+    def read(self, observe: Callable[..., None], *answer: object) -> None:
+        """Has `observe` read the answer, given the attempt and the call too. Where that fails the
+        attempt ends."""
+        try:
+            observe(*answer, self.attempt, self.call)
+        except Exception as exc:  # noqa: BLE001 - a fault of ours must not reach the application
+            report(observe.__qualname__, exc)
+            self.attempt.end()

@@ -1,7 +1,7 @@
 """The watchers: each reads one kind of response body while it goes by, and lets it pass."""
 
-import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final, Protocol
 
 from spanmeter.instrumentation.attempt import Attempt
@@ -9,6 +9,7 @@ from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading, mapping
 from spanmeter.instrumentation.framing import Framing, Lines, framing_of
 from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.json_codec import decoded
 
 MAX_BODY: Final = 64 * 1024 * 1024
 """Bytes kept of a body that is read piecemeal, so as to parse it at its end. Beyond, its usage is
@@ -21,7 +22,8 @@ MAX_KEPT: Final = 1024 * 1024
 MEDIA: Final = ("audio/", "image/", "video/", "application/octet-stream")
 """Starts of content types of bodies that are what the model made, and nothing else."""
 
-_decode: Final = json.JSONDecoder().decode
+JSON: Final = "application/json"
+"""Start of the content type of most answers, and of none that is framed."""
 
 
 class Watcher(Protocol):
@@ -56,12 +58,13 @@ class EventWatcher:
         if not self._begun:
             self._begun = True
             self._attempt.first_chunk()
-        whole = self._framing.whole(chunk)
-        if whole and self._kept_size < MAX_KEPT:
-            self._kept.append(whole)
-            self._kept_size += len(whole)
-        told = whole and (self._framing.opaque or self._tells(whole))
-        kept = self._read(whole) if told else whole
+        kept = whole = self._framing.whole(chunk)
+        if whole:
+            if self._kept_size < MAX_KEPT:
+                self._kept.append(whole)
+                self._kept_size += len(whole)
+            if self._framing.opaque or self._tells(whole):
+                kept = self._read(whole)
         # Only where an event may have to be hidden is one held back until it is whole.
         return (kept, self._framing.rest) if self._hides_usage else (chunk, b"")
 
@@ -100,6 +103,7 @@ class EventWatcher:
         if reading.last:
             # Not every SDK reads on to the end of the body, or closes it in time.
             self._attempt.end()
+            self._kept_size = MAX_KEPT
 
     def _said(self) -> Iterable[str]:
         """The texts of the events that have passed."""
@@ -122,7 +126,7 @@ class BodyWatcher:
         return chunk, b""
 
     def finished(self) -> bytes:
-        read_body(self._attempt, self._endpoint, bytes(self._body))
+        _read_body(self._attempt, self._endpoint, bytes(self._body))
         return b""
 
 
@@ -161,20 +165,32 @@ class ResultsWatcher:
 
 
 @guarded
-def read_body(attempt: Attempt, endpoint: Endpoint, body: bytes) -> None:
-    """Reads a whole response body."""
+def _read_body(attempt: Attempt, endpoint: Endpoint, body: bytes) -> None:
+    """Reads a body that is one JSON document."""
     parsed = _parsed(body)
-    attempt.answered(lambda: endpoint.said(parsed))
+    attempt.answered(partial(endpoint.said, parsed))
     attempt.took(endpoint.read(parsed))
 
 
 def _parsed(data: bytes) -> Json:
     """The JSON object, or an empty one where the data is none (`[DONE]`, a proxy's page of text)."""
     try:
-        # As text, or the decoder would first look which encoding it is in.
-        return mapping(_decode(data.decode()))
+        return mapping(decoded(data))
     except ValueError:
         return {}
+
+
+def read_whole(content_type: str, body: bytes, attempt: Attempt, call: Call) -> None:
+    """Reads a body that has come as a whole, and ends the attempt."""
+    try:
+        if call.endpoint.results is None and content_type.startswith(JSON):
+            _read_body(attempt, call.endpoint, body)
+        else:
+            watcher = watcher_for(content_type, attempt, call)
+            watcher.passed(body)
+            watcher.finished()
+    finally:
+        attempt.end()
 
 
 def watcher_for(content_type: str, attempt: Attempt, call: Call) -> Watcher:

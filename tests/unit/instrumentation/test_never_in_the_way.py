@@ -61,13 +61,13 @@ MODULES: list[ModuleType] = [
 # The last run when metering is switched on or off.
 BOUNDARY = re.compile(
     r"_wrap|_send|_watch|ObservedBody|Observation\.([a-z]|__enter|__exit)"
-    r"|UsageScope\.(__|_around|_entered)|Entry\.__e"
+    r"|UsageScope\.(__|_around|_entered)|(Entry|Calling|Sending)\.__e|Sending\.read"
     r"|\w+Instrumentor\.(_instrument|_uninstrument|_apply|instrumentation)"
 )
 
 # What hides the usage event that was asked for. Where it breaks the event is seen; that is all.
 HIDING = re.compile(
-    r"_begin|begin_attempt|current_call|Call.attempt|Attempt.__init__"  # without an attempt nothing is watched
+    r"_begin|sending_by|Sending|current_call|Call.attempt|Attempt.__init__"  # without an attempt nothing is watched
     r"|observe|Observation|EventWatcher|ServerSentEvents|_data_of|framing_of|watcher_for"
     r"|_parsed|mapping"
 )

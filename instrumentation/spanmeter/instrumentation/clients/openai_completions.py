@@ -51,6 +51,7 @@ def completion_attributes(usage: Json) -> Attributes:
     prompt = mapping(usage.get("prompt_tokens_details"))
     completion = mapping(usage.get("completion_tokens_details"))
     reasoning = completion.get("reasoning_tokens")
+    tools = {} if _TOOL_COUNTS.isdisjoint(usage) else _tools(usage)
     return counts(
         {
             names.INPUT_TOKENS: usage.get("prompt_tokens"),
@@ -64,7 +65,7 @@ def completion_attributes(usage: Json) -> Attributes:
             ),
             names.AUDIO_OUTPUT_TOKENS: completion.get("audio_tokens"),
             names.IMAGE_OUTPUT_TOKENS: completion.get("image_tokens"),
-            **{names.quantity(unit): amount for unit, amount in _tools(usage).items() if amount},
+            **{names.quantity(unit): amount for unit, amount in tools.items() if amount},
         }
     )
 
@@ -72,8 +73,9 @@ def completion_attributes(usage: Json) -> Attributes:
 def _cached(usage: Json) -> object:
     """Cached tokens: OpenAI's field, DeepSeek's, Moonshot's."""
     cached = mapping(usage.get("prompt_tokens_details")).get("cached_tokens")
-    found = (cached, usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens"))
-    return next((tokens for tokens in found if tokens is not None), None)
+    if cached is None:
+        cached = usage.get("prompt_cache_hit_tokens")
+    return usage.get("cached_tokens") if cached is None else cached
 
 
 def _output(usage: Json) -> object:
@@ -94,6 +96,18 @@ def _output(usage: Json) -> object:
     reasoning = mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")
     detailed = usage.get("completion_tokens_details") or usage.get("prompt_tokens_details")
     return said + beyond if beyond == reasoning or not detailed else said
+
+
+_TOOL_COUNTS: Final = frozenset(
+    {
+        "citation_tokens",
+        "num_search_queries",
+        "num_sources_used",
+        "server_side_tool_usage_details",
+        "server_tool_use",
+    }
+)
+"""Members of a usage block that `_tools` reads."""
 
 
 def _tools(usage: Json) -> Json:
