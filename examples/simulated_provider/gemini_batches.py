@@ -25,7 +25,9 @@ from simulated_provider.prices import Tokens
 
 DISCOUNT = Decimal("0.5")
 
-_JOBS = "/{version}/batches"
+# Of the versions in use; OpenAI's batches are at `/v1/batches`.
+_API = "/v1beta"
+_JOBS = f"{_API}/batches"
 
 
 def create(call: Call) -> Exchange:
@@ -96,18 +98,18 @@ def _created(call: Call, output: JSON, exchanges: list[Exchange]) -> Exchange:
 
 
 def fetch(call: Call) -> Exchange:
-    """GET /{version}/batches/{batch}."""
+    """GET /v1beta/batches/{batch}."""
     return _free(call, _kept(call, f"batches/{call.path['batch']}"))
 
 
 def list_all(call: Call) -> Exchange:
-    """GET /{version}/batches."""
+    """GET /v1beta/batches."""
     jobs = [job for name, job in call.kept.items() if name.startswith("batches/")]
     return _free(call, {"operations": jobs})
 
 
 def download(call: Call) -> Exchange:
-    """GET /{version}/files/{file}:download."""
+    """GET /v1beta/files/{file}:download."""
     lines = listed(_kept(call, call.path["file"]), "lines")
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
     return replace(_free(call, {}), media="application/octet-stream", content=content)
@@ -125,12 +127,12 @@ def _free(call: Call, body: JSON) -> Exchange:
     return Exchange(price, new_id("", 22), {}, Tokens(), body, billed=False)
 
 
-_MODEL = "/{version}/models/{deployment}"
+_MODEL = f"{_API}/models/{{deployment}}"
 
 ENDPOINTS = (
     Endpoint(f"{_MODEL}:batchGenerateContent", "gemini.batches", WIRE, create),
     Endpoint(f"{_MODEL}:asyncBatchEmbedContent", "gemini.batches", WIRE, create_embeddings),
     Endpoint(_JOBS, "gemini.batches", WIRE, list_all, method="GET"),
     Endpoint(f"{_JOBS}/{{batch}}", "gemini.batches", WIRE, fetch, method="GET"),
-    Endpoint("/{version}/files/{file}:download", "gemini.files", WIRE, download, method="GET"),
+    Endpoint(f"{_API}/files/{{file}}:download", "gemini.files", WIRE, download, method="GET"),
 )
