@@ -25,6 +25,7 @@ from simulated_provider import (
     groq_wire,
     mistral_batches,
     mistral_conversations,
+    mistral_sockets,
     mistral_wire,
     ollama_wire,
     openai_chat,
@@ -90,6 +91,7 @@ class Provider:
         ]
         routes.extend(openai_sockets.routes(self))
         routes.extend(gemini_live.routes(self))
+        routes.extend(mistral_sockets.routes(self))
         routes.append(Route("/_served", self._show_served))
         routes.append(Route("/_requests", self._show_requests))
         return Starlette(routes=routes)
