@@ -57,9 +57,9 @@ def _observe(response: Any, attempt: Attempt, call: Call) -> None:
     if response.status >= 400:
         attempt.end(error_type=str(response.status), status_code=response.status)
         return
-    attempt.accepted()
+    attempt.accepted = True
     if call.endpoint.read_headers is not None:
-        attempt.took(call.endpoint.read_headers(response.headers))
+        attempt.took_headers(call.endpoint.read_headers, response.headers)
     watcher = watcher_for(response.headers.get("content-type", ""), attempt, call)
     aside.ready()
     # aiohttp itself knows whether a body is complete.

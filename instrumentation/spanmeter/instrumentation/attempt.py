@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
@@ -17,6 +17,7 @@ from spanmeter.instrumentation.endpoint import (
     Json,
     Reading,
     no_texts,
+    nothing_asked,
 )
 from spanmeter.instrumentation.estimating import estimated
 from spanmeter.instrumentation.guard import guarded
@@ -31,11 +32,12 @@ minutes."""
 class Attempt:
     """One request to a provider, and its span. However it ends, it ends once.
 
-    `record` records what the answer says of uses beside its own.
+    `record` records what the answer says of uses beside its own. `accepted` is whether the provider
+    has taken the request on: what it asks for is used. `said` gives the texts of the answer, once it
+    has begun: they are worth an estimate if they are never counted.
     """
 
     __slots__ = (
-        "_accepted",
         "_body",
         "_endpoint",
         "_first_chunk",
@@ -43,10 +45,11 @@ class Attempt:
         "_provider",
         "_reading",
         "_record",
-        "_said",
         "_started",
         "_unended",
         "_usage",
+        "accepted",
+        "said",
         "span",
     )
 
@@ -69,12 +72,11 @@ class Attempt:
         self._first_chunk: float | None = None
         self._reading = NOTHING
         self._usage: dict[str, object] = {}
-        self._said: Callable[[], Iterable[str]] | None = None
-        self._accepted = False
+        self.said: Callable[[], Iterable[str]] | None = None
+        self.accepted = False
         # Taking the one item out is atomic, so that two threads cannot both end an attempt.
         self._unended = [True]
 
-    @guarded
     def took(self, reading: Reading) -> None:
         """Adds what a body or an event said. What comes later overrides, and keeps what it does not
         mention."""
@@ -88,15 +90,11 @@ class Attempt:
                     self._usage[name] = value
 
     @guarded
-    def accepted(self) -> None:
-        """The provider has taken the request on: what it asks for is used."""
-        self._accepted = True
-
-    @guarded
-    def answered(self, said: Callable[[], Iterable[str]]) -> None:
-        """The provider has begun to answer: what it says is worth an estimate if it is never
-        counted."""
-        self._said = said
+    def took_headers(
+        self, read: Callable[[Mapping[str, str]], Reading], headers: Mapping[str, str]
+    ) -> None:
+        """Adds what `read` finds in the headers of the response."""
+        self.took(read(headers))
 
     @property
     def told_all(self) -> bool:
@@ -157,10 +155,10 @@ class Attempt:
             self.span.set_attributes(attributes)
         finally:
             self.span.end(at)
-            if self._record is not None:
+            if self._reading.beside and self._record is not None:
                 self._record_beside(self._record)
             # These lead back here: all is freed now, not when the collector comes by.
-            self._record = self._said = None
+            self._record = self.said = None
 
     def _record_beside(self, record: Callable[[Reading], None]) -> None:
         """Records the uses beside its own, at the tier and in the place of the answer that they are
@@ -209,7 +207,7 @@ class Attempt:
     def _use(self, attributes: Attributes, *, complete: bool) -> Callable[[], Attributes] | None:
         """Adds what was used, as far as the provider said; returns what estimates the rest."""
         described = len(attributes)
-        if self._accepted:
+        if self.accepted and self._endpoint.asked is not nothing_asked:
             attributes.update(self._endpoint.asked(self._body))
         for unit, amount in self._reading.quantities.items():
             attributes[names.quantity(unit)] = amount
@@ -221,10 +219,10 @@ class Attempt:
             attributes.update(counted)
         if len(attributes) > described:
             attributes[names.USAGE_SOURCE] = names.SOURCE_PROVIDER
-        if self._said is None or self._reading.deferred:
+        if self.said is None or self._reading.deferred:
             return None
         if not (complete and self._usage):
-            return partial(self._estimated, counted, self._said)
+            return partial(self._estimated, counted, self.said)
         if names.OUTPUT_TOKENS in counted and names.INPUT_TOKENS not in counted:
             return self._estimated_input
         return None

@@ -74,9 +74,9 @@ def _observe(response: Any, body: bytes | None, attempt: Attempt, call: Call) ->
         status = response.status_code
         attempt.end(error_type=_error_name(headers) or str(status), status_code=status)
         return
-    attempt.accepted()
+    attempt.accepted = True
     if call.endpoint.read_headers is not None:
-        attempt.took(call.endpoint.read_headers(headers))
+        attempt.took_headers(call.endpoint.read_headers, headers)
     content_type = headers.get("content-type", "")
     if body is None:
         watcher = watcher_for(content_type, attempt, call)

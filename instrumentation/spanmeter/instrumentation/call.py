@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, cast
 
-from opentelemetry.context import Context, create_key, get_current, get_value
+from opentelemetry.context import Context, create_key, get_value
 from opentelemetry.trace import (
     INVALID_SPAN,
     NonRecordingSpan,
@@ -40,7 +40,6 @@ class Call:
     __slots__ = (
         "_attributes",
         "_current",
-        "_private",
         "_tracer",
         "attempts",
         "body",
@@ -49,6 +48,7 @@ class Call:
         "hides_usage",
         "http_client",
         "model",
+        "private",
         "provider",
     )
 
@@ -68,7 +68,7 @@ class Call:
         self._tracer = tracer
         self._current: Attempt | None = None
         self._attributes = attributes
-        self._private = private
+        self.private = private
         self.body = body
         self.endpoint = endpoint
         self.model = model
@@ -78,14 +78,10 @@ class Call:
         self.hides_usage = False
         self.attempts = 0
 
-    def private_values(self) -> Mapping[str, object]:
-        """The values to be set in the context that the provider is called in: this call is current,
-        and no identity is in its baggage."""
-        return {**self._private, _CALL: self}
-
     def provider_context(self) -> Context:
-        """The context to call the provider in."""
-        return Context({**self.context, **self.private_values()})
+        """The context to call the provider in: this call is current, and no identity is in its
+        baggage."""
+        return Context({**self.context, **self.private, _CALL: self})
 
     def attempt(self) -> Attempt:
         """Begins an attempt. One that is still open was given up by the client library, which sends
@@ -93,13 +89,16 @@ class Call:
         if self._current is not None:
             self._current.end(error_type=names.CANCELLED)
         self.attempts += 1
-        span = self._span() or self._no_span()
+        try:
+            span = self._span()
+        except Exception as exc:  # noqa: BLE001 - the response must be watched all the same
+            report("Call._span", exc)
+            span = self._no_span()
         self._current = Attempt(
             span, self.endpoint, self.provider, self.model, self.body, self.result
         )
         return self._current
 
-    @guarded
     def _span(self) -> Span:
         name = self.endpoint.operation
         return self._tracer.start_span(
@@ -110,8 +109,8 @@ class Call:
         )
 
     def _no_span(self) -> Span:
-        """Stands in where no span could be made: the response must be watched all the same, for
-        what is to be hidden in it."""
+        """Stands in where no span could be made: the response is still watched for what is to be
+        hidden in it."""
         return NonRecordingSpan(get_current_span(self.context).get_span_context())
 
     def result(self, reading: Reading) -> None:
@@ -134,15 +133,15 @@ class Call:
         )
         endpoint = self.endpoint._replace(fetches=False)
         attempt = Attempt(span, endpoint, self.provider, None, {}, self.result)
-        attempt.took(reading)
-        attempt.end()
+        try:
+            attempt.took(reading)
+        finally:
+            attempt.end()
 
     @guarded
-    def returned(self) -> None:
-        """The library's method has returned. Attempts end on their own; a call without any is one
-        record still."""
-        if self.attempts == 0:
-            self.attempt().end()
+    def returned_at_once(self) -> None:
+        """The library's method has returned without any attempt: that is one record still."""
+        self.attempt().end()
 
     @guarded
     def raised(self, exc: BaseException) -> None:
@@ -151,9 +150,9 @@ class Call:
         attempt.failed(exc)
 
 
-def current_call() -> Call | None:
+def current_call(context: Context | None = None) -> Call | None:
     """The call in whose course this code runs, if any."""
-    return cast("Call | None", get_value(_CALL))
+    return cast("Call | None", get_value(_CALL, context))
 
 
 class Calling(Entry):
@@ -164,7 +163,7 @@ class Calling(Entry):
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        super().__init__(call.context, values=call.private_values())
+        super().__init__(call.context, values={**call.private, _CALL: call})
 
     def __exit__(
         self,
@@ -175,20 +174,21 @@ class Calling(Entry):
         if exc is not None:
             self.call.raised(exc)
         self.leave()
-        if exc is None:
-            self.call.returned()
+        if exc is None and self.call.attempts == 0:
+            self.call.returned_at_once()
 
 
 class Sending(Entry):
     """The sending of an attempt's request, for `with`: the HTTP client's own span is a child of the
-    attempt's, and requests that are made on the way (authentication, hooks) are no attempts."""
+    attempt's, and requests that are made on the way (authentication, hooks) are no attempts.
+    `context` is the current one."""
 
     __slots__ = ("attempt", "call")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, context: Context) -> None:
         self.call = call
-        self.attempt = call.attempt()
-        super().__init__(get_current(), values={_SPAN: self.attempt.span, _CALL: None})
+        self.attempt = attempt = call.attempt()
+        super().__init__(context, values={_SPAN: attempt.span, _CALL: None}, outer=context)
 
     def __exit__(
         self,

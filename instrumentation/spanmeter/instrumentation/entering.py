@@ -6,6 +6,7 @@ back is kept in the entered context itself, and is taken only by whoever still f
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType, TracebackType
 from typing import Final, Self, cast
 
@@ -17,7 +18,10 @@ _ENTRY: Final = create_key("spanmeter-entry")
 
 
 class Entry:
-    """One entering of a context, with further values, by an owner; `with` leaves it again."""
+    """One entering of a context, with further values, by an owner; `with` leaves it again.
+
+    `outer` is the current context, where that is at hand.
+    """
 
     __slots__ = ("outer", "owner")
 
@@ -26,9 +30,10 @@ class Entry:
         context: Context,
         owner: object = None,
         values: Mapping[str, object] = MappingProxyType({}),
+        outer: Context | None = None,
     ) -> None:
         self.owner = owner
-        self.outer = get_current()
+        self.outer = get_current() if outer is None else outer
         # In one go: each `set_value` copies the context.
         attach(Context({**context, **values, _ENTRY: self}))
 
@@ -47,7 +52,7 @@ class Entry:
     def leave(self) -> None:
         """Makes current again what was current before; does nothing where this entry is not in
         force."""
-        entry = get_value(_ENTRY)
+        entry = get_current().get(_ENTRY)
         while entry is not self:
             if entry is None:
                 return
@@ -66,7 +71,11 @@ class Entry:
             attach(entry.outer)
 
 
+def within(context: Context) -> AbstractContextManager[object]:
+    """For `with`: a context, for what is done in it whether or not it can be entered."""
+    return _entered(context) or nullcontext()
+
+
 @guarded
-def entered(context: Context) -> Entry | None:
-    """Enters a context for what is done in it whether or not that can be."""
+def _entered(context: Context) -> Entry | None:
     return Entry(context)

@@ -51,14 +51,14 @@ def identity_in(context: Context | None = None) -> Identity:
     Baggage wins over an identity set aside: it can only be there because somebody set it since.
     """
     context = get_current() if context is None else context
-    found = {name: str(value) for name, value in baggage.get_all(context).items() if is_ours(name)}
+    found = {name: str(value) for name, value in _entries(context).items() if is_ours(name)}
     return found or cast("Identity", get_value(_SUSPENDED, context) or {})
 
 
 def with_identity(identity: Identity, context: Context | None = None) -> Context:
     """A context in which `identity` is in force, in place of any other; foreign baggage stays."""
     context = get_current() if context is None else context
-    entries = {**_foreign(baggage.get_all(context)), **identity}
+    entries = {**_foreign(_entries(context)), **identity}
     return Context({**context, _SUSPENDED: None, _BAGGAGE: entries})
 
 
@@ -70,11 +70,18 @@ def without_identity(context: Context | None = None) -> Context:
 def set_aside(context: Context) -> tuple[Identity, Mapping[str, object]]:
     """The identity in force, and the values to be set in a context that a provider is called in:
     there it is out of the baggage, and still `identity_in` it."""
-    entries = baggage.get_all(context)
+    entries = _entries(context)
     identity = {name: str(value) for name, value in entries.items() if is_ours(name)}
     if not identity:
         return cast("Identity", get_value(_SUSPENDED, context) or {}), {}
-    return identity, {_SUSPENDED: identity, _BAGGAGE: _foreign(entries)}
+    foreign = _foreign(entries) if len(identity) < len(entries) else {}
+    return identity, {_SUSPENDED: identity, _BAGGAGE: foreign}
+
+
+def _entries(context: Context) -> Mapping[str, object]:
+    """All baggage."""
+    entries = context.get(_BAGGAGE)
+    return cast("Mapping[str, object]", entries) if isinstance(entries, dict) else {}
 
 
 def _foreign(entries: Mapping[str, object]) -> dict[str, object]:

@@ -109,14 +109,15 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         """None: a library that is not installed is never imported, and so never patched."""
         return ()
 
+    @guarded
     def _instrument(self, **kwargs: Any) -> None:
         scope = names.SCOPE_PREFIX + self.package
         self._tracer = get_tracer(scope, VERSION, tracer_provider=kwargs.get("tracer_provider"))
         if self._installed is None:
             self._installed = self._known()
-            guarded(self._installed.check)()
-            settle_before_flush()
-            patch_httpx()
+            # Each is worth doing where another fails.
+            for step in (self._installed.check, settle_before_flush, patch_httpx):
+                guarded(step)()
             for patch in self.patches:
                 wrapt.register_post_import_hook(partial(self._apply, patch), patch.module)
             for tap in self.taps:

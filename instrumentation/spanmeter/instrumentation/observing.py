@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, cast
 from spanmeter.instrumentation.attempt import Attempt
 from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.collected import aside
-from spanmeter.instrumentation.endpoint import Reading
 from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.watching import Watcher, read_whole, watcher_for
 
@@ -90,10 +89,10 @@ def observe(response: Any, attempt: Attempt, call: Call) -> None:
     if status >= 400:
         attempt.end(error_type=str(status), status_code=status)
         return
-    attempt.accepted()
     headers = response.headers
+    attempt.accepted = True
     if call.endpoint.read_headers is not None:
-        _read_headers(headers, attempt, call.endpoint.read_headers)
+        attempt.took_headers(call.endpoint.read_headers, headers)
     content_type = headers.get("content-type", "")
     if response.is_closed:
         read_whole(content_type, response.content, attempt, call)
@@ -102,13 +101,6 @@ def observe(response: Any, attempt: Attempt, call: Call) -> None:
     watcher = watcher_for(content_type, attempt, call)
     response.spanmeter_observation = Observation(attempt, watcher)
     response.__class__ = observed(response.__class__)
-
-
-@guarded
-def _read_headers(
-    headers: Mapping[str, str], attempt: Attempt, read: Callable[[Mapping[str, str]], Reading]
-) -> None:
-    attempt.took(read(headers))
 
 
 if TYPE_CHECKING:
@@ -175,10 +167,11 @@ class ObservedBody(_Response):
 
 def _watch(response: ObservedBody, source: Iterator[bytes]) -> Generator[bytes]:
     observation = response.spanmeter_observation
+    passed = observation.passed
     with closing(cast("Generator[bytes]", source)), observation:
         for chunk in source:
             observation.pulling = False
-            if kept := observation.passed(chunk):
+            if kept := passed(chunk):
                 yield kept
             observation.pulling = True
     if rest := observation.finished():
@@ -190,11 +183,12 @@ async def _watch_async(
     response: ObservedBody, source: AsyncIterator[bytes]
 ) -> AsyncGenerator[bytes]:
     observation = response.spanmeter_observation
+    passed = observation.passed
     async with aclosing(cast("AsyncGenerator[bytes]", source)):
         with observation:
             async for chunk in source:
                 observation.pulling = False
-                if kept := observation.passed(chunk):
+                if kept := passed(chunk):
                     yield kept
                 observation.pulling = True
     if rest := observation.finished():

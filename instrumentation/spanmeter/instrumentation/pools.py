@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 from opentelemetry.context import Context, get_current
 
-from spanmeter.instrumentation.entering import entered
+from spanmeter.instrumentation.entering import within
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.instrumentor import Arguments, Begin, Keywords, Tap
 
@@ -55,9 +55,5 @@ class CarryingPool(_Proxy):
 
 
 def _in_context(context: Context, function: Callable[..., Any], *args: Any) -> Any:
-    entry = entered(context)
-    try:
+    with within(context):
         return function(*args)
-    finally:
-        if entry is not None:
-            entry.leave()

@@ -36,24 +36,24 @@ def stainless_patches(
     provider_of: Callable[[Any], str],
     region_of: Callable[[Any], str | None] = lambda client: None,
     ask_for_usage: Callable[[Any, Any], bool] = lambda client, options: False,
-    as_served: Callable[[Any, Endpoint, str | None], Endpoint] = lambda client, endpoint, model: (
-        endpoint
-    ),
+    of_provider: Callable[[str, Endpoint], Endpoint] = lambda provider, endpoint: endpoint,
+    as_served: Callable[[Any, Endpoint, str | None], Endpoint] | None = None,
     also: Callable[[Any], None] = lambda module: None,
 ) -> tuple[Patch, Patch]:
     """Where to wrap a Stainless-made SDK, given its endpoints (see `endpoint_for`).
 
     `provider_of` names the provider that a client object calls, `region_of` the region that its
     address names. `ask_for_usage` may change the request's options so that the provider reports
-    usage; it says whether it has, so that what it caused is hidden. `as_served` is given the client,
-    an endpoint and the model that is asked for, and returns the endpoint as the client's provider
-    serves it. `also` may patch the `_base_client` module further.
+    usage; it says whether it has, so that what it caused is hidden. `of_provider`
+    returns an endpoint as a provider has it, which is remembered; `as_served`, at every call, as it
+    is for the client and the model that is asked for. `also` may patch the `_base_client` module further.
     """
 
     # An application asks for few URLs, over and over; ids in them are bounded here.
     @lru_cache(maxsize=1024)
-    def endpoint_at(method: str, url: str) -> Endpoint | None:
-        return endpoint_for(endpoints, method, url)
+    def endpoint_at(provider: str, method: str, url: str) -> Endpoint | None:
+        found = endpoint_for(endpoints, method, url)
+        return found and of_provider(provider, found)
 
     servers: dict[int, Server] = {}
 
@@ -71,16 +71,16 @@ def stainless_patches(
 
     def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         options = kwargs["options"] if "options" in kwargs else args[1]
-        endpoint = endpoint_at(str(options.method), str(options.url))
+        server = server_of(client)
+        endpoint = endpoint_at(server.provider, str(options.method), str(options.url))
         if endpoint is None:
             return None
         body = mapping(options.json_data)
         asked = body.get("model")
         model = asked if isinstance(asked, str) else None
         streamed = bool(body.get("stream"))
-        server = server_of(client)
         return Request(
-            endpoint=as_served(client, endpoint, model),
+            endpoint=endpoint if as_served is None else as_served(client, endpoint, model),
             provider=server.provider,
             model=model,
             http_client=client._client,  # noqa: SLF001 - the same name in every major

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import wrapt
+from opentelemetry.context import get_current
 
 from spanmeter.instrumentation.call import Sending, current_call
 from spanmeter.instrumentation.guard import guarded
@@ -64,7 +65,8 @@ async def _send_async(
 def sending_by(*senders: object) -> Sending | None:
     """Begins an attempt of the call in progress, if one of these sends its requests, and enters the
     context to send its request in."""
-    call = current_call()
+    context = get_current()
+    call = current_call(context)
     if call is None or call.http_client not in senders:
         return None
-    return Sending(call)
+    return Sending(call, context)

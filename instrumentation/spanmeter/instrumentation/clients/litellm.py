@@ -19,7 +19,7 @@ from spanmeter.instrumentation.call import current_call
 from spanmeter.instrumentation.clients.litellm_wires import asked
 from spanmeter.instrumentation.clients.openai import UNASKED, opted_out
 from spanmeter.instrumentation.endpoint import Json, mapping
-from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.entering import within
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.instrumentor import (
     Arguments,
@@ -95,12 +95,18 @@ def _sent_anew(begin: Begin) -> Callable[..., Any]:
     async def wrapper(
         wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:
-        call, client = current_call(), kwargs.get("client")
-        if call is not None and client is not None:
-            call.http_client = client
+        _sent_by(kwargs.get("client"))
         return await wrapped(*args, **kwargs)
 
     return wrapper
+
+
+@guarded
+def _sent_by(client: object) -> None:
+    """Notes that the call in progress is sent by another client from here on."""
+    call = current_call()
+    if call is not None and client is not None:
+        call.http_client = client
 
 
 def _asked_here(begin: Begin) -> Callable[..., Any]:
@@ -126,14 +132,14 @@ def _carry(stream: Any, context: Context) -> None:
 
 
 def _call_in(context: Context, make_call: Callable[..., Any], **options: Any) -> Any:
-    with Entry(context):
+    with within(context):
         return make_call(**options)
 
 
 async def _call_async_in(
     context: Context, make_call: Callable[..., Awaitable[Any]], **options: Any
 ) -> Any:
-    with Entry(context):
+    with within(context):
         return await make_call(**options)
 
 

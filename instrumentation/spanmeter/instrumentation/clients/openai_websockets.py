@@ -151,7 +151,7 @@ class Conversation:
         if call is None:
             return None
         attempt = self._open[key] = call.attempt()
-        attempt.accepted()
+        attempt.accepted = True
         return attempt
 
     def _request(self, endpoint: Endpoint, model: str | None) -> Request:

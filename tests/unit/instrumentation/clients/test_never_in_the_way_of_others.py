@@ -44,7 +44,8 @@ BOUNDARY = re.compile(
     r"(\w+\.<locals>\.)+wrapper|_send|_request|_watch(_async)?$|ObservedBody"
     r"|Observation\.([a-z]|__enter|__exit)|RawObservation\.(passed|finished)"
     r"|(Urllib3|Aiohttp|Httpx)Body|WatchedReader|_collect|EnteredCall|CarryingPool"
-    r"|read_(async_)?in|_in_context|(Entry|Calling|Sending)\.__e|Sending\.read|UsageScope\.(__|_around|_entered)|report|Aside"
+    r"|read_(async_)?in|_in_context|within|(Entry|Calling|Sending)\.__e|Sending\.read"
+    r"|UsageScope\.(__|_around|_entered)|report|Aside"
     r"|_note_collection|_settled"
 )
 
