@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from simulated_provider import (
     anthropic_later,
     anthropic_wire,
+    bedrock_guardrails,
     bedrock_invoke,
     bedrock_wire,
     cohere_wire,
@@ -58,6 +59,7 @@ ENDPOINTS: Sequence[Endpoint] = (
     *anthropic_later.ENDPOINTS,
     *bedrock_wire.ENDPOINTS,
     *bedrock_invoke.ENDPOINTS,
+    *bedrock_guardrails.ENDPOINTS,
     *groq_wire.ENDPOINTS,
     *together_wire.ENDPOINTS,
     *ollama_wire.ENDPOINTS,
