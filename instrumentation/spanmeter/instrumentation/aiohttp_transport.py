@@ -11,10 +11,10 @@ from typing import Any, Final
 import wrapt
 
 from spanmeter.instrumentation.attempt import Attempt
-from spanmeter.instrumentation.botocore_bodies import AiohttpBody, RawObservation, WatchedReader
 from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.raw_bodies import AiohttpBody, RawObservation, WatchedReader
 from spanmeter.instrumentation.transport import sending_by
 from spanmeter.instrumentation.watching import watcher_for
 

@@ -12,9 +12,9 @@ from typing import Any
 import wrapt
 
 from spanmeter.instrumentation.attempt import Attempt
-from spanmeter.instrumentation.botocore_bodies import watch
 from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.raw_bodies import watch
 from spanmeter.instrumentation.transport import sending_by
 from spanmeter.instrumentation.watching import read_whole, watcher_for
 

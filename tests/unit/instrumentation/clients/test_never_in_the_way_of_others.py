@@ -19,9 +19,9 @@ from together import Together
 from simulated_provider import SimulatedProvider
 from spanmeter.instrumentation import (
     aiohttp_transport,
-    botocore_bodies,
     guard,
     observing,
+    raw_bodies,
     usage,
 )
 from unit.instrumentation import faults
@@ -174,7 +174,7 @@ LIBRARIES: Mapping[str, Library] = {
 # What is made once for each class of responses is to be made in every run.
 MADE_ONCE: list[Any] = [
     observing.observed,
-    vars(botocore_bodies)["_watched"],
+    vars(raw_bodies)["_watched"],
     vars(aiohttp_transport)["_watched"],
 ]
 
