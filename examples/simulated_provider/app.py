@@ -14,9 +14,11 @@ from starlette.types import Receive, Scope, Send
 from simulated_provider import (
     anthropic_later,
     anthropic_wire,
+    bedrock_guardrails,
     bedrock_invoke,
     bedrock_wire,
     cohere_wire,
+    gemini_batches,
     gemini_interactions,
     gemini_live,
     gemini_predict,
@@ -24,6 +26,7 @@ from simulated_provider import (
     groq_wire,
     mistral_batches,
     mistral_conversations,
+    mistral_sockets,
     mistral_wire,
     ollama_wire,
     openai_chat,
@@ -46,6 +49,7 @@ ENDPOINTS: Sequence[Endpoint] = (
     *gemini_wire.ENDPOINTS,
     *gemini_predict.ENDPOINTS,
     *gemini_interactions.ENDPOINTS,
+    *gemini_batches.ENDPOINTS,
     *openai_chat.ENDPOINTS,
     *openai_responses.ENDPOINTS,
     *openai_embeddings.ENDPOINTS,
@@ -55,6 +59,7 @@ ENDPOINTS: Sequence[Endpoint] = (
     *anthropic_later.ENDPOINTS,
     *bedrock_wire.ENDPOINTS,
     *bedrock_invoke.ENDPOINTS,
+    *bedrock_guardrails.ENDPOINTS,
     *groq_wire.ENDPOINTS,
     *together_wire.ENDPOINTS,
     *ollama_wire.ENDPOINTS,
@@ -88,6 +93,7 @@ class Provider:
         ]
         routes.extend(openai_sockets.routes(self))
         routes.extend(gemini_live.routes(self))
+        routes.extend(mistral_sockets.routes(self))
         routes.append(Route("/_served", self._show_served))
         routes.append(Route("/_requests", self._show_requests))
         return Starlette(routes=routes)

@@ -5,6 +5,7 @@ the service model in botocore. Signatures are not checked. `inputTokens` leaves 
 from or written to a cache.
 """
 
+import math
 import uuid
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
@@ -102,6 +103,8 @@ def converse(call: Call) -> Exchange:
     if not call.reply.without_usage:
         end["usage"] = usage
     end |= _served_as(call)
+    if section(call.body, "guardrailConfig").get("trace") == "enabled":
+        end["trace"] = {"guardrail": _assessed("\n".join(block.text for block in blocks), answer)}
     message = {"role": "assistant", "content": [{"text": answer.text}]}
     reason = "max_tokens" if answer.truncated else "end_turn"
     return Exchange(
@@ -122,6 +125,25 @@ def _served_as(call: Call) -> JSON:
     return ({"serviceTier": {"type": tier}} if tier else {}) | (
         {"performanceConfig": {"latency": latency}} if latency else {}
     )
+
+
+def guardrail_usage(text: str) -> JSON:
+    """What a guardrail with a content and a word policy counts: a unit is up to 1,000 characters."""
+    units = max(1, math.ceil(len(text) / 1000))
+    return {
+        "topicPolicyUnits": 0,
+        "contentPolicyUnits": units,
+        "wordPolicyUnits": units,
+        "sensitiveInformationPolicyFreeUnits": units,
+    }
+
+
+def _assessed(prompt: str, answer: Answer) -> JSON:
+    asked, said = (
+        {"invocationMetrics": {"guardrailProcessingLatency": 42, "usage": guardrail_usage(text)}}
+        for text in (prompt, answer.text)
+    )
+    return {"inputAssessment": {"abc123": asked}, "outputAssessments": {"abc123": [said]}}
 
 
 def billed(usage: JSON) -> Tokens:

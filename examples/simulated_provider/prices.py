@@ -160,6 +160,9 @@ BEDROCK: dict[str, ListPrice] = {
     "amazon.titan-embed-text-v2:0": ListPrice("amazon.titan-embed-text-v2:0", Decimal("0.02")),
     # By the image, which this bill does not count.
     "amazon.nova-canvas-v1:0": ListPrice("amazon.nova-canvas-v1:0", Decimal(0)),
+    # By the second.
+    "amazon.nova-reel-v1:1": ListPrice("amazon.nova-reel-v1:1", Decimal(0)),
+    "luma.ray-v2:0": ListPrice("luma.ray-v2:0", Decimal(0)),
 }
 
 

@@ -125,6 +125,8 @@ def main() -> None:
         sys.stdin.readline()
         with usage(tenant_id="acme"):
             getattr(application, step)()
+        # What is estimated ends aside.
+        provider.force_flush()
         spans = [dict(span.attributes or {}) for span in exporter.get_finished_spans()]
         exporter.clear()
         print(json.dumps(spans), flush=True)

@@ -35,6 +35,8 @@ VERSIONS = (
     Version("mistralai", "2.10.1", [*BESIDE, "google-auth", "requests"]),
     # It brings botocore 1.35.16, here on the older urllib3.
     Version("aiobotocore", "2.15.0", [*BESIDE, "boto3", "urllib3<2"]),
+    # The first that can send by httpx.
+    Version("aiobotocore", "2.26.0", [*BESIDE, "boto3", "httpx"]),
     Version("together", "2.36.0", BESIDE),
     Version("groq", "0.37.1", BESIDE),
     Version("ollama", "0.4.9", BESIDE),

@@ -11,11 +11,11 @@ from typing import Any, Final
 import wrapt
 
 from spanmeter.instrumentation.attempt import Attempt
-from spanmeter.instrumentation.botocore_bodies import AiohttpBody, RawObservation, WatchedReader
 from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.transport import begin_attempt_by
+from spanmeter.instrumentation.raw_bodies import AiohttpBody, RawObservation, WatchedReader
+from spanmeter.instrumentation.transport import sending_by
 from spanmeter.instrumentation.watching import watcher_for
 
 ANY_SESSION: Final = object()
@@ -43,30 +43,23 @@ async def _request(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    begun = begin_attempt_by(ANY_SESSION, instance)
-    if begun is None:
+    sending = sending_by(ANY_SESSION, instance)
+    if sending is None:
         return await wrapped(*args, **kwargs)
-    call, attempt, entry = begun
-    try:
+    with sending:
         response = await wrapped(*args, **kwargs)
-    except BaseException as exc:
-        attempt.failed(exc)
-        raise
-    finally:
-        entry.leave()
-    _observe(response, attempt, call)
+    sending.read(_observe, response)
     return response
 
 
-@guarded
 def _observe(response: Any, attempt: Attempt, call: Call) -> None:
     """Reads usage from a response as its body, decompressed, is read."""
     if response.status >= 400:
         attempt.end(error_type=str(response.status), status_code=response.status)
         return
-    attempt.accepted()
+    attempt.accepted = True
     if call.endpoint.read_headers is not None:
-        attempt.took(call.endpoint.read_headers(response.headers))
+        attempt.took_headers(call.endpoint.read_headers, response.headers)
     watcher = watcher_for(response.headers.get("content-type", ""), attempt, call)
     aside.ready()
     # aiohttp itself knows whether a body is complete.

@@ -1,46 +1,55 @@
 """The attempt: one request to a provider, what came back of it, and its span."""
 
 import asyncio
-import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from opentelemetry.trace import Span, StatusCode
 
-from spanmeter.instrumentation.endpoint import Attributes, Endpoint, Json, Reading, no_texts
+from spanmeter.instrumentation.collected import aside
+from spanmeter.instrumentation.endpoint import (
+    NOTHING,
+    Attributes,
+    Endpoint,
+    Json,
+    Reading,
+    no_texts,
+    nothing_asked,
+)
 from spanmeter.instrumentation.estimating import estimated
 from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.json_codec import encoded
 from spanmeter.metering import attributes as names
 
 MAX_REMEMBERED: Final = 10_000
 """Response ids kept to tell a response that is fetched again. Polling a background response takes
 minutes."""
 
-NOTHING: Final = Reading()
-
-_encode: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
-
 
 class Attempt:
     """One request to a provider, and its span. However it ends, it ends once.
 
-    `record` records what the answer says of uses beside its own.
+    `record` records what the answer says of uses beside its own. `accepted` is whether the provider
+    has taken the request on: what it asks for is used. `said` gives the texts of the answer, once it
+    has begun: they are worth an estimate if they are never counted.
     """
 
     __slots__ = (
-        "_accepted",
         "_body",
         "_endpoint",
+        "_first_chunk",
         "_model",
         "_provider",
         "_reading",
         "_record",
-        "_said",
         "_started",
         "_unended",
         "_usage",
+        "accepted",
+        "said",
         "span",
     )
 
@@ -54,55 +63,38 @@ class Attempt:
         record: Callable[[Reading], None],
     ) -> None:
         self.span = span
-        self._record = record
+        self._record: Callable[[Reading], None] | None = record
         self._endpoint = endpoint
         self._provider = provider
         self._model = model
         self._body = body
         self._started = time.perf_counter()
+        self._first_chunk: float | None = None
         self._reading = NOTHING
         self._usage: dict[str, object] = {}
-        self._said: Callable[[], Iterable[str]] | None = None
-        self._accepted = False
+        self.said: Callable[[], Iterable[str]] | None = None
+        self.accepted = False
         # Taking the one item out is atomic, so that two threads cannot both end an attempt.
         self._unended = [True]
 
-    @guarded
     def took(self, reading: Reading) -> None:
         """Adds what a body or an event said. What comes later overrides, and keeps what it does not
         mention."""
+        if reading is NOTHING:
+            return
         known = self._reading
-        self._reading = (
-            reading
-            if known is NOTHING
-            else Reading(
-                response_id=reading.response_id or known.response_id,
-                model=reading.model or known.model,
-                service_tier=reading.service_tier or known.service_tier,
-                error=reading.error or known.error,
-                last=reading.last or known.last,
-                region=reading.region or known.region,
-                quantities={**known.quantities, **reading.quantities},
-                deferred=reading.deferred or known.deferred,
-                operation=reading.operation or known.operation,
-                beside=reading.beside or known.beside,
-            )
-        )
+        self._reading = reading if known is NOTHING else _merged(known, reading)
         if reading.usage:
-            self._usage.update(
-                (name, value) for name, value in reading.usage.items() if value is not None
-            )
+            for name, value in reading.usage.items():
+                if value is not None:
+                    self._usage[name] = value
 
     @guarded
-    def accepted(self) -> None:
-        """The provider has taken the request on: what it asks for is used."""
-        self._accepted = True
-
-    @guarded
-    def answered(self, said: Callable[[], Iterable[str]]) -> None:
-        """The provider has begun to answer: what it says is worth an estimate if it is never
-        counted."""
-        self._said = said
+    def took_headers(
+        self, read: Callable[[Mapping[str, str]], Reading], headers: Mapping[str, str]
+    ) -> None:
+        """Adds what `read` finds in the headers of the response."""
+        self.took(read(headers))
 
     @property
     def told_all(self) -> bool:
@@ -112,7 +104,7 @@ class Attempt:
     @guarded
     def first_chunk(self) -> None:
         """The first bytes of a stream have come."""
-        self.span.set_attribute(names.TIME_TO_FIRST_CHUNK, time.perf_counter() - self._started)
+        self._first_chunk = time.perf_counter() - self._started
 
     @guarded
     def failed(self, exc: BaseException) -> None:
@@ -128,66 +120,114 @@ class Attempt:
 
     @guarded
     def end(self, *, error_type: str | None = None, status_code: int | None = None) -> None:
-        """Ends the attempt; a second end is none."""
+        """Ends the attempt; a second end is none. What has to be estimated is, by another thread,
+        and until then the span is open."""
         try:
             self._unended.pop()
         except IndexError:
             return
+        error = error_type or self._reading.error
+        attributes: Attributes = {}
+        unsaid: Callable[[], Attributes] | None = None
         try:
-            self._describe(error_type or self._reading.error, status_code)
+            unsaid = self._describe(attributes, error, status_code)
         finally:
-            self.span.end()
-        for beside in self._reading.beside:
-            # At the tier and in the place of the answer that it is a part of.
-            self._record(
+            if unsaid is None:
+                self._close(attributes, error)
+            else:
+                aside.put(partial(self._estimate, unsaid, attributes, error, time.time_ns()))
+
+    @guarded
+    def _estimate(
+        self, unsaid: Callable[[], Attributes], attributes: Attributes, error: str | None, at: int
+    ) -> None:
+        """Adds the estimate to what the provider said, and closes the span as of then."""
+        try:
+            attributes.update(unsaid())
+        finally:
+            self._close(attributes, error, at)
+
+    def _close(self, attributes: Attributes, error: str | None, at: int | None = None) -> None:
+        """Ends the span with all that is known of the attempt."""
+        try:
+            if error is not None and error != names.CANCELLED:
+                self.span.set_status(StatusCode.ERROR)
+            self.span.set_attributes(attributes)
+        finally:
+            self.span.end(at)
+            if self._reading.beside and self._record is not None:
+                self._record_beside(self._record)
+            # These lead back here: all is freed now, not when the collector comes by.
+            self._record = self.said = None
+
+    def _record_beside(self, record: Callable[[Reading], None]) -> None:
+        """Records the uses beside its own, at the tier and in the place of the answer that they are
+        part of."""
+        reading = self._reading
+        for beside in reading.beside:
+            record(
                 beside._replace(
-                    service_tier=beside.service_tier or self._reading.service_tier,
-                    region=beside.region or self._reading.region,
+                    service_tier=beside.service_tier or reading.service_tier,
+                    region=beside.region or reading.region,
                 )
             )
 
-    def _describe(self, error_type: str | None, status_code: int | None) -> None:
+    def _describe(
+        self, attributes: Attributes, error: str | None, status_code: int | None
+    ) -> Callable[[], Attributes] | None:
+        """Adds what is known to the attributes; returns what estimates the rest, if anything is to
+        be."""
         reading = self._reading
-        if error_type is not None and error_type != names.CANCELLED:
-            self.span.set_status(StatusCode.ERROR)
-        attributes: Attributes = {
-            name: value
-            for name, value in (
-                (names.HTTP_RESPONSE_STATUS_CODE, status_code),
-                (names.ERROR_TYPE, error_type),
-                (names.RESPONSE_ID, reading.response_id),
-                (names.RESPONSE_MODEL, reading.model),
-                (names.USAGE_SERVICE_TIER, reading.service_tier),
-                (names.USAGE_REGION, reading.region),
-            )
-            if value
-        }
-        attributes.update(
-            self._fetched() if self._endpoint.fetches else self._used(complete=error_type is None)
-        )
-        self.span.set_attributes(attributes)
+        if self._first_chunk is not None:
+            attributes[names.TIME_TO_FIRST_CHUNK] = self._first_chunk
+        if status_code:
+            attributes[names.HTTP_RESPONSE_STATUS_CODE] = status_code
+        if error:
+            attributes[names.ERROR_TYPE] = error
+        if reading.response_id:
+            attributes[names.RESPONSE_ID] = reading.response_id
+        if reading.model:
+            attributes[names.RESPONSE_MODEL] = reading.model
+        if reading.service_tier:
+            attributes[names.USAGE_SERVICE_TIER] = reading.service_tier
+        if reading.region:
+            attributes[names.USAGE_REGION] = reading.region
+        if not self._endpoint.fetches:
+            return self._use(attributes, complete=error is None)
+        if not self._first_fetched():
+            return None
+        attributes[names.OPERATION_NAME] = reading.operation or names.CHAT
+        return self._use(attributes, complete=True)
 
-    def _used(self, *, complete: bool) -> Attributes:
-        attributes: Attributes = self._endpoint.asked(self._body) if self._accepted else {}
+    def _first_fetched(self) -> bool:
+        """Whether a response that was made earlier counts here: only if nobody has counted it."""
+        shown = self._usage or self._reading.quantities
+        return bool(shown) and first_seen(self._provider, self._reading.response_id)
+
+    def _use(self, attributes: Attributes, *, complete: bool) -> Callable[[], Attributes] | None:
+        """Adds what was used, as far as the provider said; returns what estimates the rest."""
+        described = len(attributes)
+        if self.accepted and self._endpoint.asked is not nothing_asked:
+            attributes.update(self._endpoint.asked(self._body))
         for unit, amount in self._reading.quantities.items():
             attributes[names.quantity(unit)] = amount
         counted: Attributes = {}
         if self._usage:
             first_seen(self._provider, self._reading.response_id)
             counted = self._endpoint.attributes(self._usage)
-            attributes[names.USAGE_RAW] = _encode(self._usage)
-        attributes.update(counted)
-        if attributes:
+            attributes[names.USAGE_RAW] = encoded(self._usage)
+            attributes.update(counted)
+        if len(attributes) > described:
             attributes[names.USAGE_SOURCE] = names.SOURCE_PROVIDER
-        if self._said is None or self._reading.deferred:
-            return attributes
+        if self.said is None or self._reading.deferred:
+            return None
         if not (complete and self._usage):
-            attributes.update(self._estimate(counted, self._said))
-        elif names.OUTPUT_TOKENS in counted and names.INPUT_TOKENS not in counted:
-            attributes.update(self._estimated_input())
-        return attributes
+            return partial(self._estimated, counted, self.said)
+        if names.OUTPUT_TOKENS in counted and names.INPUT_TOKENS not in counted:
+            return self._estimated_input
+        return None
 
-    def _estimate(self, known: Attributes, said: Callable[[], Iterable[str]]) -> Attributes:
+    def _estimated(self, known: Attributes, said: Callable[[], Iterable[str]]) -> Attributes:
         """The counts that never came, from the texts themselves; of what the provider said, the
         larger."""
         if self._endpoint.said is no_texts:
@@ -216,13 +256,21 @@ class Attempt:
     def _model_named(self) -> str:
         return self._reading.model or self._model or ""
 
-    def _fetched(self) -> Attributes:
-        """A response that was made earlier counts here only if nobody has counted it."""
-        shown = self._usage or self._reading.quantities
-        if not shown or not first_seen(self._provider, self._reading.response_id):
-            return {}
-        operation = self._reading.operation or names.CHAT
-        return {**self._used(complete=True), names.OPERATION_NAME: operation}
+
+def _merged(known: Reading, reading: Reading) -> Reading:
+    """Two readings of one answer; the later one overrides. Usage blocks are merged apart."""
+    return Reading(
+        response_id=reading.response_id or known.response_id,
+        model=reading.model or known.model,
+        service_tier=reading.service_tier or known.service_tier,
+        error=reading.error or known.error,
+        last=reading.last or known.last,
+        region=reading.region or known.region,
+        quantities={**known.quantities, **reading.quantities},
+        deferred=reading.deferred or known.deferred,
+        operation=reading.operation or known.operation,
+        beside=reading.beside or known.beside,
+    )
 
 
 _remembered: Final[OrderedDict[tuple[str, str], None]] = OrderedDict()

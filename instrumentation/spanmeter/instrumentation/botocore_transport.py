@@ -12,11 +12,11 @@ from typing import Any
 import wrapt
 
 from spanmeter.instrumentation.attempt import Attempt
-from spanmeter.instrumentation.botocore_bodies import watch
 from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.transport import begin_attempt_by
-from spanmeter.instrumentation.watching import watcher_for
+from spanmeter.instrumentation.raw_bodies import watch
+from spanmeter.instrumentation.transport import sending_by
+from spanmeter.instrumentation.watching import read_whole, watcher_for
 
 
 def patch_botocore(client_module: Any) -> None:
@@ -32,20 +32,14 @@ def patch_aiobotocore(client_module: Any) -> None:
 def _send(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    begun = begin_attempt_by(instance)
-    if begun is None:
+    sending = sending_by(instance)
+    if sending is None:
         return wrapped(*args, **kwargs)
-    call, attempt, entry = begun
-    try:
+    with sending:
         response = wrapped(*args, **kwargs)
-    except BaseException as exc:
-        attempt.failed(exc)
-        raise
-    finally:
-        entry.leave()
     # What is not streamed has been read by the session, and is kept in the response.
     body = response.content if _is_read(response, args, kwargs) else None
-    _answered(response, body, attempt, call)
+    sending.read(_observe, response, body)
     return response
 
 
@@ -55,19 +49,13 @@ async def _send_async(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    begun = begin_attempt_by(instance)
-    if begun is None:
+    sending = sending_by(instance)
+    if sending is None:
         return await wrapped(*args, **kwargs)
-    call, attempt, entry = begun
-    try:
+    with sending:
         response = await wrapped(*args, **kwargs)
-    except BaseException as exc:
-        attempt.failed(exc)
-        raise
-    finally:
-        entry.leave()
     body = await response.content if _is_read(response, args, kwargs) else None
-    _answered(response, body, attempt, call)
+    sending.read(_observe, response, body)
     return response
 
 
@@ -78,33 +66,23 @@ def _is_read(response: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bo
     return not request.stream_output and response.status_code < 300
 
 
-@guarded
-def _answered(response: Any, body: bytes | None, attempt: Attempt, call: Call) -> None:
-    """Reads usage from a response: now, or as its body is read."""
-    try:
-        _observe(response, body, attempt, call)
-    except BaseException:
-        attempt.end()
-        raise
-
-
 def _observe(response: Any, body: bytes | None, attempt: Attempt, call: Call) -> None:
+    """Reads usage from a response: now, or as its body is read."""
     headers = response.headers
     # botocore takes redirects for errors too: it follows none by itself.
     if response.status_code >= 300:
         status = response.status_code
         attempt.end(error_type=_error_name(headers) or str(status), status_code=status)
         return
-    attempt.accepted()
+    attempt.accepted = True
     if call.endpoint.read_headers is not None:
-        attempt.took(call.endpoint.read_headers(headers))
-    watcher = watcher_for(headers.get("content-type", ""), attempt, call)
+        attempt.took_headers(call.endpoint.read_headers, headers)
+    content_type = headers.get("content-type", "")
     if body is None:
+        watcher = watcher_for(content_type, attempt, call)
         watch(response.raw, attempt, watcher, headers.get("content-length"))
     else:
-        watcher.passed(body)
-        watcher.finished()
-        attempt.end()
+        read_whole(content_type, body, attempt, call)
 
 
 def _error_name(headers: Any) -> str:

@@ -1,9 +1,12 @@
 """The metered call: one call of a client library's method, made of one or more attempts."""
 
+from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Final, cast
 
-from opentelemetry.context import Context, create_key, get_value, set_value
+from opentelemetry.context import Context, create_key, get_value
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NonRecordingSpan,
     Span,
     SpanKind,
@@ -14,11 +17,14 @@ from opentelemetry.trace import (
 
 from spanmeter.instrumentation.attempt import Attempt, first_seen
 from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading
-from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.identity import Identity, set_aside
+from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.metering import attributes as names
 
 _CALL: Final = create_key("spanmeter-call")
+
+# OpenTelemetry's key is private, and its own function copies the context.
+(_SPAN,) = set_span_in_context(INVALID_SPAN, Context())
 
 
 class Call:
@@ -27,7 +33,8 @@ class Call:
 
     `context` is the application's own, in which the call was made. `http_client` is the object that
     sends the library's requests: requests of any other, made in the meantime, are none of this
-    call's. `hides_usage` is whether the usage event of its stream was asked for by us.
+    call's. `attributes` are those of each of its spans, `private` what `identity.set_aside` says of
+    its context. `hides_usage` is whether the usage event of its stream was asked for by us.
     """
 
     __slots__ = (
@@ -41,6 +48,7 @@ class Call:
         "hides_usage",
         "http_client",
         "model",
+        "private",
         "provider",
     )
 
@@ -51,14 +59,16 @@ class Call:
         endpoint: Endpoint,
         provider: str,
         model: str | None,
-        identity: Identity,
         context: Context,
+        private: Mapping[str, object],
         http_client: object,
-        further: dict[str, str | int | bool],
+        attributes: Mapping[str, str | int | bool],
         body: Json,
     ) -> None:
         self._tracer = tracer
         self._current: Attempt | None = None
+        self._attributes = attributes
+        self.private = private
         self.body = body
         self.endpoint = endpoint
         self.model = model
@@ -67,19 +77,11 @@ class Call:
         self.http_client = http_client
         self.hides_usage = False
         self.attempts = 0
-        self._attributes: dict[str, str | int | bool] = {
-            names.OPERATION_NAME: endpoint.operation,
-            names.PROVIDER_NAME: provider,
-            **further,
-            **identity,
-        }
-        if model is not None:
-            self._attributes[names.REQUEST_MODEL] = model
 
     def provider_context(self) -> Context:
         """The context to call the provider in: this call is current, and no identity is in its
         baggage."""
-        return set_value(_CALL, self, set_aside(self.context))
+        return Context({**self.context, **self.private, _CALL: self})
 
     def attempt(self) -> Attempt:
         """Begins an attempt. One that is still open was given up by the client library, which sends
@@ -87,13 +89,16 @@ class Call:
         if self._current is not None:
             self._current.end(error_type=names.CANCELLED)
         self.attempts += 1
-        span = self._span() or self._no_span()
+        try:
+            span = self._span()
+        except Exception as exc:  # noqa: BLE001 - the response must be watched all the same
+            report("Call._span", exc)
+            span = self._no_span()
         self._current = Attempt(
             span, self.endpoint, self.provider, self.model, self.body, self.result
         )
         return self._current
 
-    @guarded
     def _span(self) -> Span:
         name = self.endpoint.operation
         return self._tracer.start_span(
@@ -104,8 +109,8 @@ class Call:
         )
 
     def _no_span(self) -> Span:
-        """Stands in where no span could be made: the response must be watched all the same, for
-        what is to be hidden in it."""
+        """Stands in where no span could be made: the response is still watched for what is to be
+        hidden in it."""
         return NonRecordingSpan(get_current_span(self.context).get_span_context())
 
     def result(self, reading: Reading) -> None:
@@ -114,7 +119,10 @@ class Call:
         if not first_seen(self.provider, reading.response_id):
             return
         operation = reading.operation or names.CHAT
-        attributes = {**self._attributes, names.OPERATION_NAME: operation}
+        attributes: dict[str, str | int | bool] = {
+            **self._attributes,
+            names.OPERATION_NAME: operation,
+        }
         if self.model is not None and reading.model is not None:
             attributes[names.REQUEST_MODEL] = reading.model
         span = self._tracer.start_span(
@@ -125,15 +133,15 @@ class Call:
         )
         endpoint = self.endpoint._replace(fetches=False)
         attempt = Attempt(span, endpoint, self.provider, None, {}, self.result)
-        attempt.took(reading)
-        attempt.end()
+        try:
+            attempt.took(reading)
+        finally:
+            attempt.end()
 
     @guarded
-    def returned(self) -> None:
-        """The library's method has returned. Attempts end on their own; a call without any is one
-        record still."""
-        if self.attempts == 0:
-            self.attempt().end()
+    def returned_at_once(self) -> None:
+        """The library's method has returned without any attempt: that is one record still."""
+        self.attempt().end()
 
     @guarded
     def raised(self, exc: BaseException) -> None:
@@ -142,13 +150,61 @@ class Call:
         attempt.failed(exc)
 
 
-def current_call() -> Call | None:
+def current_call(context: Context | None = None) -> Call | None:
     """The call in whose course this code runs, if any."""
-    return cast("Call | None", get_value(_CALL))
+    return cast("Call | None", get_value(_CALL, context))
 
 
-@guarded
-def sending_context(attempt: Attempt) -> Context:
-    """The context to send an attempt's request in: the HTTP client's own span is a child of the
-    attempt's, and requests that are made on the way (authentication, hooks) are no attempts."""
-    return set_value(_CALL, None, set_span_in_context(attempt.span))
+class Calling(Entry):
+    """The making of a call, for `with`: inside, the call is current, and no identity is in the
+    baggage."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        super().__init__(call.context, values={**call.private, _CALL: call})
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc is not None:
+            self.call.raised(exc)
+        self.leave()
+        if exc is None and self.call.attempts == 0:
+            self.call.returned_at_once()
+
+
+class Sending(Entry):
+    """The sending of an attempt's request, for `with`: the HTTP client's own span is a child of the
+    attempt's, and requests that are made on the way (authentication, hooks) are no attempts.
+    `context` is the current one."""
+
+    __slots__ = ("attempt", "call")
+
+    def __init__(self, call: Call, context: Context) -> None:
+        self.call = call
+        self.attempt = attempt = call.attempt()
+        super().__init__(context, values={_SPAN: attempt.span, _CALL: None}, outer=context)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc is not None:
+            self.attempt.failed(exc)
+        self.leave()
+
+    def read(self, observe: Callable[..., None], *answer: object) -> None:
+        """Has `observe` read the answer, given the attempt and the call too. Where that fails the
+        attempt ends."""
+        try:
+            observe(*answer, self.attempt, self.call)
+        except Exception as exc:  # noqa: BLE001 - a fault of ours must not reach the application
+            report(observe.__qualname__, exc)
+            self.attempt.end()

@@ -3,6 +3,8 @@
 import os
 import sys
 import sysconfig
+from enum import Enum, auto
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -31,17 +33,36 @@ def callsite(package: str) -> str:
     """
     frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - the public way builds the whole stack
     nearest: FrameType | None = None
-    library = f"{os.sep}{package}{os.sep}"
     for _ in range(_MAX_FRAMES):
         if frame is None:
             break
-        file = frame.f_code.co_filename
-        if not file.startswith(_NOT_APPLICATIONS) and not file.startswith((_OURS, "<")):
+        whose = _whose(frame.f_code.co_filename, package)
+        if whose is Whose.APPLICATION:
             return _shown(frame)
-        if nearest is None and library not in file and not file.startswith((_OURS, "<")):
+        if nearest is None and whose is Whose.PACKAGE:
             nearest = frame
         frame = frame.f_back
     return _shown(nearest) if nearest is not None else "unknown"
+
+
+class Whose(Enum):
+    """Who wrote a file."""
+
+    APPLICATION = auto()
+    PACKAGE = auto()
+    CLIENT_LIBRARY = auto()
+
+
+# The same files are asked about at every call.
+@lru_cache(maxsize=4096)
+def _whose(file: str, package: str) -> Whose:
+    """Who wrote a file; what we did is taken for the client library `package`'s."""
+    if file.startswith((_OURS, "<")):
+        return Whose.CLIENT_LIBRARY
+    if not file.startswith(_NOT_APPLICATIONS):
+        return Whose.APPLICATION
+    library = f"{os.sep}{package}{os.sep}"
+    return Whose.CLIENT_LIBRARY if library in file else Whose.PACKAGE
 
 
 def _shown(frame: FrameType) -> str:

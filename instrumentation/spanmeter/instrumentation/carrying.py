@@ -12,7 +12,7 @@ from opentelemetry import propagate
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import get_current_span
 
-from spanmeter.instrumentation.entering import entered
+from spanmeter.instrumentation.entering import within
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import Identity, identity_in, with_identity
 from spanmeter.instrumentation.scope import ContextScope
@@ -53,12 +53,8 @@ class Carried:
         self._context = context
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        entry = entered(self._context)
-        try:
+        with within(self._context):
             return self._function(*args, **kwargs)
-        finally:
-            if entry is not None:
-                entry.leave()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._function, name)

@@ -1,8 +1,9 @@
-"""Work that must not be done where the garbage collector finds it.
+"""Work that must not be done where it falls due, but aside, by a thread of its own.
 
-A stream that nobody closed is found by the collector, in the middle of whatever its thread was
-doing: perhaps holding a lock of the very span processor that the stream's span is about to be
-handed to. So what the collector starts is put aside, and done by a thread that holds nothing.
+A stream that nobody closed is found by the garbage collector, in the middle of whatever its thread
+was doing: perhaps holding a lock of the very span processor that the stream's span is about to be
+handed to. And whoever closes a stream early must not wait for its tokens to be counted: a tokenizer
+takes a second to load.
 """
 
 import atexit
@@ -13,13 +14,19 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Final
 
+import wrapt
+
+from spanmeter.instrumentation.guard import guarded
+
 _state: Final = threading.local()
 
 
 class Aside:
-    """Runs jobs at once, or, where the collector is at work in this thread, in a thread of its own."""
+    """Runs jobs in a thread of its own; `run` at once, where the collector is not at work in this
+    thread."""
 
     def __init__(self) -> None:
+        self._over = False
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
@@ -34,6 +41,9 @@ class Aside:
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._work, name="spanmeter-aside", daemon=True)
             self._thread.start()
+            # At exit the latest come first: spans are ended before their provider is shut down.
+            atexit.unregister(self._finish)
+            atexit.register(self._finish)
 
     def run(self, job: Callable[[], None]) -> None:
         """Runs the job now, or soon."""
@@ -42,12 +52,27 @@ class Aside:
         else:
             job()
 
-    def settle(self, timeout: float = 5.0) -> None:
+    def put(self, job: Callable[[], None]) -> None:
+        """Has the thread run the job, soon; runs it now where there is no other thread to be had."""
+        if self._over or threading.current_thread() is self._thread:
+            job()
+            return
+        self.ready()
+        self._jobs.put(job)
+
+    def settle(self, timeout: float = 30.0) -> None:
         """Waits until all that was put aside so far has been done, or for `timeout` seconds."""
-        if self._thread is not None and self._thread.is_alive():
-            settled = threading.Event()
-            self._jobs.put(settled.set)
-            settled.wait(timeout)
+        thread = self._thread
+        if thread is None or not thread.is_alive() or threading.current_thread() is thread:
+            return
+        settled = threading.Event()
+        self._jobs.put(settled.set)
+        settled.wait(timeout)
+
+    def _finish(self) -> None:
+        """What is collected last, at exit, is still recorded."""
+        self.settle()
+        self._over = True
 
     def _work(self) -> None:
         jobs = self._jobs
@@ -61,5 +86,31 @@ def _note_collection(phase: str, info: dict[str, Any]) -> None:
 
 gc.callbacks.append(_note_collection)
 aside: Final = Aside()
-# What is collected last, at exit, is still recorded.
-atexit.register(aside.settle)
+
+
+def settle_before_flush() -> None:
+    """Has the SDK's tracer providers wait for what was put aside when they are flushed or shut down:
+    spans that have yet to be ended are part of it. Once per process."""
+    if not _patched:
+        _patched.append(_PROVIDERS)
+        wrapt.register_post_import_hook(_patch, _PROVIDERS)
+
+
+_PROVIDERS: Final = "opentelemetry.sdk.trace"
+_patched: Final[list[str]] = []
+
+
+@guarded
+def _patch(module: Any) -> None:
+    for name in ("force_flush", "shutdown"):
+        wrapt.wrap_function_wrapper(module, f"TracerProvider.{name}", _settled)
+
+
+def _settled(
+    wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    _settle()
+    return wrapped(*args, **kwargs)
+
+
+_settle: Final = guarded(aside.settle)

@@ -2,7 +2,7 @@
 comes back."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from spanmeter.instrumentation.framing import Framing
@@ -35,6 +35,10 @@ class Reading(NamedTuple):
     deferred: bool = False
     operation: str | None = None
     beside: tuple["Reading", ...] = ()
+
+
+NOTHING: Final = Reading()
+"""What says nothing."""
 
 
 def no_texts(body: Json) -> Iterable[str]:
@@ -113,7 +117,8 @@ def _matches(key: str, method: str, segments: list[str]) -> bool:
 def mapping(value: object) -> Json:
     """The value if it is a JSON object, else an empty one: what a provider leaves out is often
     `null`."""
-    return cast("Json", value) if isinstance(value, Mapping) else {}
+    # Of parsed JSON it is a dict, which is told in no time.
+    return cast("Json", value) if isinstance(value, (dict, Mapping)) else {}
 
 
 def items(value: object) -> Sequence[Any]:

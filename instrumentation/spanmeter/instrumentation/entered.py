@@ -1,13 +1,12 @@
 """Calls that a library makes on entering a context manager, and not when it is asked for one."""
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from types import TracebackType
 from typing import Any
 
-from spanmeter.instrumentation.call import Call
-from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.call import Calling
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.instrumentor import Arguments, Begin, Keywords, Request, Tap
 
@@ -33,34 +32,21 @@ def entered_call(
 
 
 @guarded
-def _begin(begin: Begin, request: Callable[[], Request | None]) -> tuple[Call, Entry] | None:
+def _begin(begin: Begin, request: Callable[[], Request | None]) -> Calling | None:
     asked = request()
     call = begin(asked) if asked is not None else None
-    return None if call is None else (call, Entry(call.provider_context()))
+    return None if call is None else Calling(call)
 
 
 class EnteredCall:
     """The library's context manager; entering it is the call."""
 
-    def __init__(self, begin: Callable[[], tuple[Call, Entry] | None], manager: Any) -> None:
+    def __init__(self, begin: Callable[[], Calling | None], manager: Any) -> None:
         self._begin = begin
         self._manager = manager
 
-    @contextmanager
-    def _calling(self) -> Generator[None]:
-        begun = self._begin()
-        if begun is None:
-            yield
-            return
-        call, entry = begun
-        try:
-            yield
-        except BaseException as exc:
-            call.raised(exc)
-            raise
-        finally:
-            entry.leave()
-        call.returned()
+    def _calling(self) -> AbstractContextManager[object]:
+        return self._begin() or nullcontext()
 
     def __enter__(self) -> Any:
         with self._calling():

@@ -5,11 +5,12 @@ context variable's token cannot be used and the context entered is not the curre
 back is kept in the entered context itself, and is taken only by whoever still finds it there.
 """
 
-from collections.abc import Generator
-from types import TracebackType
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from types import MappingProxyType, TracebackType
 from typing import Final, Self, cast
 
-from opentelemetry.context import Context, attach, create_key, get_current, get_value, set_value
+from opentelemetry.context import Context, attach, create_key, get_current, get_value
 
 from spanmeter.instrumentation.guard import guarded
 
@@ -17,14 +18,24 @@ _ENTRY: Final = create_key("spanmeter-entry")
 
 
 class Entry:
-    """One entering of a context, by an owner; `with` leaves it again."""
+    """One entering of a context, with further values, by an owner; `with` leaves it again.
+
+    `outer` is the current context, where that is at hand.
+    """
 
     __slots__ = ("outer", "owner")
 
-    def __init__(self, context: Context, owner: object = None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        owner: object = None,
+        values: Mapping[str, object] = MappingProxyType({}),
+        outer: Context | None = None,
+    ) -> None:
         self.owner = owner
-        self.outer = get_current()
-        attach(set_value(_ENTRY, self, context))
+        self.outer = get_current() if outer is None else outer
+        # In one go: each `set_value` copies the context.
+        attach(Context({**context, **values, _ENTRY: self}))
 
     def __enter__(self) -> Self:
         return self
@@ -41,31 +52,30 @@ class Entry:
     def leave(self) -> None:
         """Makes current again what was current before; does nothing where this entry is not in
         force."""
-        for entry in _entries():
-            if entry is self:
-                attach(self.outer)
+        entry = get_current().get(_ENTRY)
+        while entry is not self:
+            if entry is None:
                 return
+            entry = get_value(_ENTRY, cast("Entry", entry).outer)
+        attach(self.outer)
 
     @staticmethod
     @guarded
     def leave_last_of(owner: object) -> None:
         """Leaves the owner's innermost entry, and with it any that were entered inside and not
         left."""
-        for entry in _entries():
-            if entry.owner is owner:
-                attach(entry.outer)
-                return
+        entry = cast("Entry | None", get_value(_ENTRY))
+        while entry is not None and entry.owner is not owner:
+            entry = cast("Entry | None", get_value(_ENTRY, entry.outer))
+        if entry is not None:
+            attach(entry.outer)
+
+
+def within(context: Context) -> AbstractContextManager[object]:
+    """For `with`: a context, for what is done in it whether or not it can be entered."""
+    return _entered(context) or nullcontext()
 
 
 @guarded
-def entered(context: Context) -> Entry | None:
-    """Enters a context for what is done in it whether or not that can be."""
+def _entered(context: Context) -> Entry | None:
     return Entry(context)
-
-
-def _entries() -> Generator[Entry]:
-    """The entries in force, innermost first."""
-    context = get_current()
-    while (entry := cast("Entry | None", get_value(_ENTRY, context))) is not None:
-        yield entry
-        context = entry.outer

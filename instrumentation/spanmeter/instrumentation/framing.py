@@ -15,11 +15,13 @@ _BLANK_LINE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 class Framing(Protocol):
     """Collects chunks, cut anywhere, into whole events. `rest` is what has come of the next one.
 
-    `opaque` is whether an event's data need not stand in its bytes as it is.
+    `opaque` is whether an event's data need not stand in its bytes as it is. `ends` are ends of
+    bytes that surely are ends of an event.
     """
 
     rest: bytes
     opaque: bool
+    ends: tuple[bytes, ...]
 
     def whole(self, chunk: bytes) -> bytes:
         """The events that are whole now that this chunk has come, as they were sent."""
@@ -37,13 +39,14 @@ class ServerSentEvents:
     """
 
     opaque = False
+    ends: tuple[bytes, ...] = (b"\n\n",)
 
     def __init__(self) -> None:
         self.rest = b""
 
     def whole(self, chunk: bytes) -> bytes:
         data = self.rest + chunk if self.rest else chunk
-        if data.endswith(b"\n\n"):
+        if data.endswith(self.ends):
             self.rest = b""
             return data
         end = max((blank.end() for blank in _BLANK_LINE.finditer(data)), default=0)
@@ -72,6 +75,7 @@ class Lines:
     """JSON lines (`application/x-ndjson`, `application/jsonl`): one event a line."""
 
     opaque = False
+    ends: tuple[bytes, ...] = (b"\n",)
 
     def __init__(self) -> None:
         self.rest = b""
@@ -99,6 +103,7 @@ class AwsEvents:
     CHECKSUM: Final = 4
 
     opaque = True
+    ends: tuple[bytes, ...] = ()
 
     def __init__(self) -> None:
         self.rest = b""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from opentelemetry import baggage
-from opentelemetry.context import Context, create_key, get_current, get_value, set_value
+from opentelemetry.context import Context, create_key, get_current, get_value
 
 from spanmeter.metering import attributes as names
 
@@ -36,6 +36,9 @@ IDENTITY_NAMES: Final = frozenset(
 
 _SUSPENDED: Final = create_key("spanmeter-identity")
 
+# OpenTelemetry's key is private, and its own functions copy the context for each entry.
+(_BAGGAGE,) = baggage.clear(Context())
+
 
 def is_ours(name: str) -> bool:
     """Whether a baggage entry is part of an identity."""
@@ -48,37 +51,39 @@ def identity_in(context: Context | None = None) -> Identity:
     Baggage wins over an identity set aside: it can only be there because somebody set it since.
     """
     context = get_current() if context is None else context
-    found = {name: str(value) for name, value in baggage.get_all(context).items() if is_ours(name)}
+    found = {name: str(value) for name, value in _entries(context).items() if is_ours(name)}
     return found or cast("Identity", get_value(_SUSPENDED, context) or {})
 
 
 def with_identity(identity: Identity, context: Context | None = None) -> Context:
     """A context in which `identity` is in force, in place of any other; foreign baggage stays."""
-    context = without_identity(context)
-    for name, value in identity.items():
-        context = baggage.set_baggage(name, value, context)
-    return context
+    context = get_current() if context is None else context
+    entries = {**_foreign(_entries(context)), **identity}
+    return Context({**context, _SUSPENDED: None, _BAGGAGE: entries})
 
 
 def without_identity(context: Context | None = None) -> Context:
     """A context in which no identity is in force; foreign baggage stays."""
-    return set_value(_SUSPENDED, None, _without_our_baggage(context))
+    return with_identity({}, context)
 
 
-def set_aside(context: Context | None = None) -> Context:
-    """A context for calling a provider: the identity is out of the baggage, and still `identity_in`
-    it."""
-    identity = identity_in(context)
-    return set_value(_SUSPENDED, identity, _without_our_baggage(context))
+def set_aside(context: Context) -> tuple[Identity, Mapping[str, object]]:
+    """The identity in force, and the values to be set in a context that a provider is called in:
+    there it is out of the baggage, and still `identity_in` it."""
+    entries = _entries(context)
+    identity = {name: str(value) for name, value in entries.items() if is_ours(name)}
+    if not identity:
+        return cast("Identity", get_value(_SUSPENDED, context) or {}), {}
+    foreign = _foreign(entries) if len(identity) < len(entries) else {}
+    return identity, {_SUSPENDED: identity, _BAGGAGE: foreign}
 
 
-def _without_our_baggage(context: Context | None) -> Context:
-    context = get_current() if context is None else context
-    entries = baggage.get_all(context)
-    if not any(is_ours(name) for name in entries):
-        return context
-    stripped = baggage.clear(context)
-    for name, value in entries.items():
-        if not is_ours(name):
-            stripped = baggage.set_baggage(name, value, stripped)
-    return stripped
+def _entries(context: Context) -> Mapping[str, object]:
+    """All baggage."""
+    entries = context.get(_BAGGAGE)
+    return cast("Mapping[str, object]", entries) if isinstance(entries, dict) else {}
+
+
+def _foreign(entries: Mapping[str, object]) -> dict[str, object]:
+    """The baggage of others."""
+    return {name: value for name, value in entries.items() if not is_ours(name)}

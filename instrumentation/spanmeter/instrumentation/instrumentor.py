@@ -14,13 +14,14 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 )
 from opentelemetry.trace import Tracer, get_tracer
 
-from spanmeter.instrumentation.call import Call
+from spanmeter.instrumentation.call import Call, Calling
 from spanmeter.instrumentation.callsite import callsite
+from spanmeter.instrumentation.collected import settle_before_flush
 from spanmeter.instrumentation.endpoint import Endpoint, Json
 from spanmeter.instrumentation.entering import Entry
 from spanmeter.instrumentation.everywhere import carry_everywhere
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.identity import identity_in, set_aside
+from spanmeter.instrumentation.identity import set_aside
 from spanmeter.instrumentation.installed import Coverage, Installed
 from spanmeter.instrumentation.missing_tenant import is_refused, no_tenant
 from spanmeter.instrumentation.transport import patch_httpx
@@ -36,9 +37,8 @@ class Request(NamedTuple):
 
     `http_client` is the httpx (or httpx2) client that sends it. `body` is the request's, as far as
     it is JSON. `region` is where it is served, if the address says. `is_sent` is whether it has left
-    already. `ask_for_usage` may change the
-    request so that the provider reports usage in its stream; it says whether it has, so that the
-    event that it caused is kept from the application.
+    already. `ask_for_usage` may change the request so that the provider reports usage in its
+    stream; it says whether it has, so that the event that it caused is kept from the application.
     """
 
     endpoint: Endpoint
@@ -51,7 +51,7 @@ class Request(NamedTuple):
     streamed: bool = False
     region: str | None = None
     is_sent: bool = False
-    ask_for_usage: Callable[[], bool] = lambda: False
+    ask_for_usage: Callable[[], bool] | None = None
 
 
 Begin = Callable[[Request], Call | None]
@@ -59,10 +59,11 @@ Begin = Callable[[Request], Call | None]
 
 
 @guarded
-def may_open(begin: Begin, request: Request) -> None:
-    """Raises `MissingTenant` where a session would be opened in which calls are refused."""
+def may_begin(begin: Begin, endpoint: Endpoint) -> None:
+    """Raises `MissingTenant` where a call would be refused: for a session that many are made in, or
+    a library that hides what is raised where its requests leave."""
     if is_refused():
-        begin(request._replace(is_sent=False))
+        begin(Request(endpoint, "", None, None, "", 0, {}))
 
 
 class Tap(NamedTuple):
@@ -119,14 +120,20 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         """None: a library that is not installed is never imported, and so never patched."""
         return ()
 
+    @guarded
     def _instrument(self, **kwargs: Any) -> None:
         scope = names.SCOPE_PREFIX + self.package
         self._tracer = get_tracer(scope, VERSION, tracer_provider=kwargs.get("tracer_provider"))
         if self._installed is None:
             self._installed = self._known()
-            guarded(self._installed.check)()
-            patch_httpx()
-            carry_everywhere()
+            # Each is worth doing where another fails.
+            for step in (
+                self._installed.check,
+                settle_before_flush,
+                patch_httpx,
+                carry_everywhere,
+            ):
+                guarded(step)()
             for patch in self.patches:
                 wrapt.register_post_import_hook(partial(self._apply, patch), patch.module)
             for tap in self.taps:
@@ -143,7 +150,8 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
                 self._installed.lacks(patch.module, f"{patch.module}.{patch.function}")
             return
         wrapper = _wrap_async if patch.is_async else _wrap
-        wrapt.wrap_function_wrapper(module, patch.function, wrapper(partial(self._begin, patch)))
+        begin = partial(self._begin, patch)
+        wrapt.wrap_function_wrapper(module, patch.function, wrapper(begin))
         patch.also(module)
 
     @guarded
@@ -154,35 +162,42 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     @guarded
     def _begin(
         self, patch: Patch, instance: Any, args: Arguments, kwargs: Keywords
-    ) -> tuple[Call | None, Entry] | None:
+    ) -> Entry | None:
         """Begins the call, if it is one, and enters the context to call the provider in."""
         if self._tracer is None:
             return None
         request = patch.describe(instance, args, kwargs)
         call = self.begin(request) if request is not None else None
         if request is None or call is None:
-            return (None, Entry(set_aside())) if patch.private else None
-        entry = Entry(call.provider_context())
-        # Last, where nothing can fail any more: what is asked for must be hidden afterwards.
-        call.hides_usage = bool(_asked_for_usage(request))
-        return call, entry
+            return _kept_private() if patch.private else None
+        calling = Calling(call)
+        if request.ask_for_usage is not None:
+            # Last, where nothing can fail any more: what is asked for must be hidden afterwards.
+            call.hides_usage = bool(_asked_for_usage(request.ask_for_usage))
+        return calling
 
     def begin(self, request: Request) -> Call | None:
         """Begins a call in the context in force; `None` while nothing is metered. Raises
         `MissingTenant` where that is switched on and the call can still be refused."""
         if self._tracer is None:
             return None
-        identity = identity_in()
-        further: dict[str, str | int | bool] = {
+        context = get_current()
+        identity, private = set_aside(context)
+        attributes: dict[str, str | int | bool] = {
+            names.OPERATION_NAME: request.endpoint.operation,
+            names.PROVIDER_NAME: request.provider,
             names.SERVER_ADDRESS: request.server_address,
             names.SERVER_PORT: request.server_port,
+            **identity,
         }
+        if request.model is not None:
+            attributes[names.REQUEST_MODEL] = request.model
         if request.streamed:
-            further[names.REQUEST_STREAM] = True
+            attributes[names.REQUEST_STREAM] = True
         if request.region is not None:
-            further[names.USAGE_REGION] = request.region
+            attributes[names.USAGE_REGION] = request.region
         if names.TENANT_ID not in identity:
-            further[names.USAGE_CALLSITE] = place = callsite(self.package) or "unknown"
+            attributes[names.USAGE_CALLSITE] = place = callsite(self.package) or "unknown"
             # What was made earlier costs nothing any more.
             fetches = request.endpoint.fetches or request.endpoint.results is not None
             no_tenant(self.package, place, refusable=not (request.is_sent or fetches))
@@ -191,12 +206,18 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             endpoint=request.endpoint,
             provider=request.provider,
             model=request.model,
-            identity=identity,
-            context=get_current(),
+            context=context,
+            private=private,
             http_client=request.http_client,
-            further=further,
+            attributes=attributes,
             body=request.body,
         )
+
+
+def _kept_private() -> Entry:
+    """Enters the context to ask a provider in for what is no use of a model."""
+    context = get_current()
+    return Entry(context, values=set_aside(context)[1])
 
 
 def _has(module: Any, name: str) -> bool:
@@ -209,32 +230,22 @@ def _has(module: Any, name: str) -> bool:
 
 
 @guarded
-def _asked_for_usage(request: Request) -> bool:
-    return request.ask_for_usage()
+def _asked_for_usage(ask: Callable[[], bool]) -> bool:
+    return ask()
 
 
-_Enter = Callable[[Any, Arguments, Keywords], tuple[Call | None, Entry] | None]
+_Enter = Callable[[Any, Arguments, Keywords], Entry | None]
 
 
 def _wrap(begin: _Enter) -> Callable[..., Any]:
     def wrapper(
         wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:
-        begun = begin(instance, args, kwargs)
-        if begun is None:
+        calling = begin(instance, args, kwargs)
+        if calling is None:
             return wrapped(*args, **kwargs)
-        call, entry = begun
-        try:
-            result = wrapped(*args, **kwargs)
-        except BaseException as exc:
-            if call is not None:
-                call.raised(exc)
-            raise
-        finally:
-            entry.leave()
-        if call is not None:
-            call.returned()
-        return result
+        with calling:
+            return wrapped(*args, **kwargs)
 
     return wrapper
 
@@ -243,20 +254,10 @@ def _wrap_async(begin: _Enter) -> Callable[..., Any]:
     async def wrapper(
         wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:
-        begun = begin(instance, args, kwargs)
-        if begun is None:
+        calling = begin(instance, args, kwargs)
+        if calling is None:
             return await wrapped(*args, **kwargs)
-        call, entry = begun
-        try:
-            result = await wrapped(*args, **kwargs)
-        except BaseException as exc:
-            if call is not None:
-                call.raised(exc)
-            raise
-        finally:
-            entry.leave()
-        if call is not None:
-            call.returned()
-        return result
+        with calling:
+            return await wrapped(*args, **kwargs)
 
     return wrapper

@@ -10,7 +10,7 @@ from typing import Any
 
 from opentelemetry.context import Context, get_current
 
-from spanmeter.instrumentation.entering import entered
+from spanmeter.instrumentation.entering import within
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import identity_in
 from spanmeter.instrumentation.instrumentor import Arguments, Begin, Keywords, Tap
@@ -63,14 +63,11 @@ def read_in(context: Context, stream: Any) -> Generator[Any]:
     """The items of an iterator, each made in this context."""
     try:
         while True:
-            entry = entered(context)
-            try:
-                item = next(stream)
-            except StopIteration:
-                return
-            finally:
-                if entry is not None:
-                    entry.leave()
+            with within(context):
+                try:
+                    item = next(stream)
+                except StopIteration:
+                    return
             yield item
     finally:
         if hasattr(stream, "close"):
@@ -81,14 +78,11 @@ async def read_async_in(context: Context, stream: Any) -> AsyncGenerator[Any]:
     """The items of an async iterator, each made in this context."""
     try:
         while True:
-            entry = entered(context)
-            try:
-                item = await anext(stream)
-            except StopAsyncIteration:
-                return
-            finally:
-                if entry is not None:
-                    entry.leave()
+            with within(context):
+                try:
+                    item = await anext(stream)
+                except StopAsyncIteration:
+                    return
             yield item
     finally:
         if hasattr(stream, "aclose"):

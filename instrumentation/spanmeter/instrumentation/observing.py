@@ -17,7 +17,7 @@ from spanmeter.instrumentation.attempt import Attempt
 from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded, report
-from spanmeter.instrumentation.watching import Watcher, watcher_for
+from spanmeter.instrumentation.watching import Watcher, read_whole, watcher_for
 
 
 class Observation:
@@ -71,8 +71,9 @@ class Observation:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.pulling = False
-        if exc is not None:
+        pulled, self.pulling = self.pulling, False
+        # What the application raises meanwhile, into a generator, is its own.
+        if pulled and exc is not None:
             self._attempt.failed(exc)
 
     def closed(self) -> None:
@@ -81,32 +82,25 @@ class Observation:
             aside.run(self._attempt.closed)
 
 
-@guarded
-def _read_headers(response: Any, attempt: Attempt, call: Call) -> None:
-    if call.endpoint.read_headers is not None:
-        attempt.took(call.endpoint.read_headers(response.headers))
-
-
-@guarded
 def observe(response: Any, attempt: Attempt, call: Call) -> None:
     """Reads usage from an httpx (or httpx2) response: at once if it has been read, else as it will
     be."""
-    if response.status_code >= 400:
-        attempt.end(error_type=str(response.status_code), status_code=response.status_code)
+    status = response.status_code
+    if status >= 400:
+        attempt.end(error_type=str(status), status_code=status)
         return
-    attempt.accepted()
-    _read_headers(response, attempt, call)
-    watcher = watcher_for(response.headers.get("content-type", ""), attempt, call)
+    headers = response.headers
+    attempt.accepted = True
+    if call.endpoint.read_headers is not None:
+        attempt.took_headers(call.endpoint.read_headers, headers)
+    content_type = headers.get("content-type", "")
     if response.is_closed:
-        try:
-            watcher.passed(response.content)
-            watcher.finished()
-        finally:
-            attempt.end()
-    else:
-        aside.ready()
-        response.spanmeter_observation = Observation(attempt, watcher)
-        response.__class__ = observed(response.__class__)
+        read_whole(content_type, response.content, attempt, call)
+        return
+    aside.ready()
+    watcher = watcher_for(content_type, attempt, call)
+    response.spanmeter_observation = Observation(attempt, watcher)
+    response.__class__ = observed(response.__class__)
 
 
 if TYPE_CHECKING:
@@ -173,14 +167,13 @@ class ObservedBody(_Response):
 
 def _watch(response: ObservedBody, source: Iterator[bytes]) -> Generator[bytes]:
     observation = response.spanmeter_observation
-    with closing(cast("Generator[bytes]", source)):
-        while True:
-            with observation:
-                chunk = next(source, None)
-            if chunk is None:
-                break
-            if kept := observation.passed(chunk):
+    passed = observation.passed
+    with closing(cast("Generator[bytes]", source)), observation:
+        for chunk in source:
+            observation.pulling = False
+            if kept := passed(chunk):
                 yield kept
+            observation.pulling = True
     if rest := observation.finished():
         yield rest
     _let_go(response)
@@ -190,14 +183,14 @@ async def _watch_async(
     response: ObservedBody, source: AsyncIterator[bytes]
 ) -> AsyncGenerator[bytes]:
     observation = response.spanmeter_observation
+    passed = observation.passed
     async with aclosing(cast("AsyncGenerator[bytes]", source)):
-        while True:
-            with observation:
-                chunk = await anext(source, None)
-            if chunk is None:
-                break
-            if kept := observation.passed(chunk):
-                yield kept
+        with observation:
+            async for chunk in source:
+                observation.pulling = False
+                if kept := passed(chunk):
+                    yield kept
+                observation.pulling = True
     if rest := observation.finished():
         yield rest
     _let_go(response)

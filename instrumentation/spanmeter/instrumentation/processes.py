@@ -6,13 +6,14 @@ context. What goes to another process is in `carrying`.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 import wrapt
 from opentelemetry.context import Context, get_current
 
 from spanmeter.instrumentation.carrying import Carried, is_worth_carrying, luggage, unpacked
-from spanmeter.instrumentation.entering import Entry, entered
+from spanmeter.instrumentation.entering import within
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.threads import is_of, made_of
 
@@ -45,18 +46,14 @@ def carry_into_pools(module: Any) -> None:
 def _start(
     wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    entry = _starting(instance)
-    try:
+    with _starting(instance) or nullcontext():
         return wrapped(*args, **kwargs)
-    finally:
-        if entry is not None:
-            entry.leave()
 
 
 @guarded
-def _starting(process: Any) -> Entry | None:
+def _starting(process: Any) -> AbstractContextManager[object] | None:
     if is_of(made_of(process), SHARED):
-        return Entry(Context())
+        return within(Context())
     context = get_current()
     if is_worth_carrying(context):
         # What is not forked is pickled, and finds it there.
@@ -67,19 +64,15 @@ def _starting(process: Any) -> Entry | None:
 def _bootstrap(
     wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    entry = _started(instance)
-    try:
+    with _started(instance) or nullcontext():
         return wrapped(*args, **kwargs)
-    finally:
-        if entry is not None:
-            entry.leave()
 
 
 @guarded
-def _started(process: Any) -> Entry | None:
+def _started(process: Any) -> AbstractContextManager[object] | None:
     packed = getattr(process, _PACKED, None)
     context = None if packed is None else unpacked(packed)
-    return None if context is None else entered(context)
+    return None if context is None else within(context)
 
 
 def _hand_over(

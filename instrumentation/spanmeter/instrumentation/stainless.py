@@ -8,10 +8,25 @@ all majors.
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from spanmeter.instrumentation.endpoint import Endpoint, endpoint_for, mapping
 from spanmeter.instrumentation.instrumentor import Arguments, Keywords, Patch, Request
+
+MAX_SERVERS: Final = 256
+"""Addresses remembered of one library's clients: an application has few, or makes a client for each
+call."""
+
+
+class Server(NamedTuple):
+    """Where a client's requests go. `url` is the client's own object, which is another one as soon
+    as the client is given another address."""
+
+    url: object
+    address: str
+    port: int
+    provider: str
+    region: str | None
 
 
 def stainless_patches(
@@ -21,45 +36,60 @@ def stainless_patches(
     provider_of: Callable[[Any], str],
     region_of: Callable[[Any], str | None] = lambda client: None,
     ask_for_usage: Callable[[Any, Any], bool] = lambda client, options: False,
-    as_served: Callable[[Any, Endpoint, str | None], Endpoint] = lambda client, endpoint, model: (
-        endpoint
-    ),
+    of_provider: Callable[[str, Endpoint], Endpoint] = lambda provider, endpoint: endpoint,
+    as_served: Callable[[Any, Endpoint, str | None], Endpoint] | None = None,
     also: Callable[[Any], None] = lambda module: None,
 ) -> tuple[Patch, Patch]:
     """Where to wrap a Stainless-made SDK, given its endpoints (see `endpoint_for`).
 
     `provider_of` names the provider that a client object calls, `region_of` the region that its
     address names. `ask_for_usage` may change the request's options so that the provider reports
-    usage; it says whether it has, so that what it caused is hidden. `as_served` is given the client,
-    an endpoint and the model that is asked for, and returns the endpoint as the client's provider
-    serves it. `also` may patch the `_base_client` module further.
+    usage; it says whether it has, so that what it caused is hidden. `of_provider`
+    returns an endpoint as a provider has it, which is remembered; `as_served`, at every call, as it
+    is for the client and the model that is asked for. `also` may patch the `_base_client` module further.
     """
 
     # An application asks for few URLs, over and over; ids in them are bounded here.
     @lru_cache(maxsize=1024)
-    def endpoint_at(method: str, url: str) -> Endpoint | None:
-        return endpoint_for(endpoints, method, url)
+    def endpoint_at(provider: str, method: str, url: str) -> Endpoint | None:
+        found = endpoint_for(endpoints, method, url)
+        return found and of_provider(provider, found)
+
+    servers: dict[int, Server] = {}
+
+    def server_of(client: Any) -> Server:
+        """The server that a client's requests go to, which is found out once for each address."""
+        url = client.base_url
+        server = servers.get(id(url))
+        if server is None or server.url is not url:
+            port = url.port or (443 if url.scheme == "https" else 80)
+            server = Server(url, str(url.host), port, provider_of(client), region_of(client))
+            if len(servers) >= MAX_SERVERS:
+                servers.clear()
+            servers[id(url)] = server
+        return server
 
     def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         options = kwargs["options"] if "options" in kwargs else args[1]
-        endpoint = endpoint_at(str(options.method), str(options.url))
+        server = server_of(client)
+        endpoint = endpoint_at(server.provider, str(options.method), str(options.url))
         if endpoint is None:
             return None
         body = mapping(options.json_data)
         asked = body.get("model")
         model = asked if isinstance(asked, str) else None
-        url = client.base_url
+        streamed = bool(body.get("stream"))
         return Request(
-            endpoint=as_served(client, endpoint, model),
-            provider=provider_of(client),
+            endpoint=endpoint if as_served is None else as_served(client, endpoint, model),
+            provider=server.provider,
             model=model,
             http_client=client._client,  # noqa: SLF001 - the same name in every major
-            server_address=str(url.host),
-            server_port=url.port or (443 if url.scheme == "https" else 80),
+            server_address=server.address,
+            server_port=server.port,
             body=body,
-            streamed=bool(body.get("stream")),
-            region=region_of(client),
-            ask_for_usage=partial(ask_for_usage, client, options),
+            streamed=streamed,
+            region=server.region,
+            ask_for_usage=partial(ask_for_usage, client, options) if streamed else None,
         )
 
     module = f"{package}._base_client"

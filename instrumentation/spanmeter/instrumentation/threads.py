@@ -7,13 +7,14 @@ goes through `submit`.
 import os
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any, Final
 
 import wrapt
 from opentelemetry.context import Context, get_current
 
 from spanmeter.instrumentation.carrying import Carried
-from spanmeter.instrumentation.entering import entered
+from spanmeter.instrumentation.entering import within
 from spanmeter.instrumentation.guard import guarded
 
 THREAD_CONTEXT: Final = "SPANMETER_THREAD_CONTEXT"
@@ -66,12 +67,8 @@ def _running_in(
     def run_in_context() -> None:
         vars(thread).pop("run", None)  # or the thread would keep itself alive
         # Where threads inherit what their starter had, as Python may be told to, there is no more to do.
-        entry = None if get_current() is context else entered(context)
-        try:
+        with nullcontext() if get_current() is context else within(context):
             run()
-        finally:
-            if entry is not None:
-                entry.leave()
 
     return run_in_context
 

@@ -12,9 +12,7 @@ from typing import Any
 import wrapt
 from opentelemetry.context import get_current
 
-from spanmeter.instrumentation.attempt import Attempt
-from spanmeter.instrumentation.call import Call, current_call, sending_context
-from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.call import Sending, current_call
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.observing import observe
 
@@ -39,18 +37,12 @@ def _patch(module: Any) -> None:
 def _send(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    begun = begin_attempt_by(instance)
-    if begun is None:
+    sending = sending_by(instance)
+    if sending is None:
         return wrapped(*args, **kwargs)
-    call, attempt, entry = begun
-    try:
+    with sending:
         response = wrapped(*args, **kwargs)
-    except BaseException as exc:
-        attempt.failed(exc)
-        raise
-    finally:
-        entry.leave()
-    observe(response, attempt, call)
+    sending.read(observe, response)
     return response
 
 
@@ -60,33 +52,21 @@ async def _send_async(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    begun = begin_attempt_by(instance)
-    if begun is None:
+    sending = sending_by(instance)
+    if sending is None:
         return await wrapped(*args, **kwargs)
-    call, attempt, entry = begun
-    try:
+    with sending:
         response = await wrapped(*args, **kwargs)
-    except BaseException as exc:
-        attempt.failed(exc)
-        raise
-    finally:
-        entry.leave()
-    observe(response, attempt, call)
+    sending.read(observe, response)
     return response
 
 
 @guarded
-def begin_attempt_by(*senders: object) -> tuple[Call, Attempt, Entry] | None:
-    """Begins an attempt of the call in progress, if one of these sends its requests."""
-    call = current_call()
-    if call is None or all(call.http_client is not sender for sender in senders):
+def sending_by(*senders: object) -> Sending | None:
+    """Begins an attempt of the call in progress, if one of these sends its requests, and enters the
+    context to send its request in."""
+    context = get_current()
+    call = current_call(context)
+    if call is None or call.http_client not in senders:
         return None
-    begun = begin_attempt(call)
-    return (call, *begun) if begun is not None else None
-
-
-@guarded
-def begin_attempt(call: Call) -> tuple[Attempt, Entry]:
-    """Begins an attempt, and enters the context to send its request in."""
-    attempt = call.attempt()
-    return attempt, Entry(sending_context(attempt) or get_current())
+    return Sending(call, context)

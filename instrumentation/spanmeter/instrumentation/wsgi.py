@@ -11,7 +11,7 @@ from opentelemetry.context import get_current
 
 from spanmeter.instrumentation.context import UsageContext
 from spanmeter.instrumentation.edge import Edge, Protocol
-from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.entering import within
 from spanmeter.instrumentation.trust import Trust
 
 Environ = dict[str, Any]
@@ -57,23 +57,18 @@ class _Body:
     def __iter__(self) -> Generator[bytes]:
         chunks = iter(self._body)
         while True:
-            entry = Entry(self._context)
-            try:
-                chunk = next(chunks)
-            except StopIteration:
-                return
-            finally:
-                entry.leave()
+            with within(self._context):
+                try:
+                    chunk = next(chunks)
+                except StopIteration:
+                    return
             yield chunk
 
     def close(self) -> None:
         close = getattr(self._body, "close", None)
         if close is not None:
-            entry = Entry(self._context)
-            try:
+            with within(self._context):
                 close()
-            finally:
-                entry.leave()
 
 
 def _headers(environ: Environ) -> Mapping[str, list[str]]:

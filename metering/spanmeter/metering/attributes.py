@@ -73,6 +73,8 @@ SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 SERVICE_NAME: Final = "service.name"
 DEPLOYMENT_ENVIRONMENT_NAME: Final = "deployment.environment.name"
+DEPLOYMENT_ENVIRONMENT: Final = "deployment.environment"
+"""Its name before semantic conventions 1.27, which many resources are still given."""
 
 # `gen_ai.operation.name` values that are one request to a provider, and so are metered.
 CHAT: Final = "chat"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
-from spanmeter.metering.reading import descriptive, shown, storable, text
+from spanmeter.metering.reading import descriptive, first_text, shown, storable, text
 from spanmeter.metering.span import Attributes
 from spanmeter.metering.unmeterable import Unmeterable
 
@@ -12,6 +12,8 @@ ACCOUNT_TYPES: Final = frozenset({"paid", "trial", "free", "internal"})
 
 MAX_DIMENSIONS: Final = 64
 """Dimensions of the application's own on one span; OpenTelemetry allows 128 attributes in all."""
+
+ENVIRONMENT_NAMES: Final = (names.DEPLOYMENT_ENVIRONMENT_NAME, names.DEPLOYMENT_ENVIRONMENT)
 
 
 class Who(NamedTuple):
@@ -51,7 +53,7 @@ def read_who(attributes: Attributes, resource: Attributes, prefixed: Sequence[st
         text(attributes, names.USAGE_IDEMPOTENCY_KEY),
         _account_type(attributes),
         _dimensions(attributes, prefixed) if prefixed else {},
-        text(resource, names.DEPLOYMENT_ENVIRONMENT_NAME),
+        first_text(resource, ENVIRONMENT_NAMES),
         text(resource, names.SERVICE_NAME),
         descriptive(attributes, names.USAGE_CALLSITE),
     )

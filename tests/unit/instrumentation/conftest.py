@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 from anthropic import Anthropic
@@ -11,9 +11,6 @@ from openai import OpenAI
 from simulated_provider import SimulatedProvider
 from spanmeter.instrumentation import guard
 from unit.instrumentation.recording import Recorder
-from unit.instrumentation.serving import serve, serve_wsgi
-
-__all__ = ["serve", "serve_wsgi"]
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +47,24 @@ def openai_client(provider: SimulatedProvider) -> Generator[OpenAI]:
 def anthropic_client(provider: SimulatedProvider) -> Generator[Anthropic]:
     with Anthropic(base_url=provider.url, api_key="any") as client:
         yield client
+
+
+# What serves is not installed where the tests of one client library run with older releases of it.
+
+
+@pytest.fixture
+def serve() -> Generator[Callable[..., str]]:
+    """Serves an ASGI application behind the middleware, on a real server."""
+    from unit.instrumentation.serving import asgi_servers
+
+    with asgi_servers() as start:
+        yield start
+
+
+@pytest.fixture
+def serve_wsgi() -> Generator[Callable[..., str]]:
+    """Serves a WSGI application behind the middleware, on a real server."""
+    from unit.instrumentation.serving import wsgi_servers
+
+    with wsgi_servers() as start:
+        yield start

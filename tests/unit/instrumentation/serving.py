@@ -13,7 +13,6 @@ from socketserver import ThreadingMixIn
 from typing import Any
 
 import httpx
-import pytest
 import uvicorn
 from opentelemetry import baggage, context, propagate
 from starlette.applications import Starlette
@@ -62,8 +61,8 @@ class Extracted:
             context.detach(token)
 
 
-@pytest.fixture
-def serve() -> Generator[Serve]:
+@contextmanager
+def asgi_servers() -> Generator[Serve]:
     """Serves an ASGI application behind the middleware, on a real server."""
     with ExitStack() as stack:
 
@@ -122,8 +121,8 @@ class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
         pass
 
 
-@pytest.fixture
-def serve_wsgi() -> Generator[Serve]:
+@contextmanager
+def wsgi_servers() -> Generator[Serve]:
     """Serves a WSGI application behind the middleware, on a real server."""
     with ExitStack() as stack:
 

@@ -66,13 +66,13 @@ MODULES: list[ModuleType] = [
 # The last run when metering is switched on or off.
 BOUNDARY = re.compile(
     r"_wrap|_send|_watch|ObservedBody|Observation\.([a-z]|__enter|__exit)"
-    r"|(Usage|Context)Scope\.(__|_around|_entered)|Entry\.__e"
+    r"|(Usage|Context)Scope\.(__|_around|_entered)|within|(Entry|Calling|Sending)\.__e|Sending\.read"
     r"|\w+Instrumentor\.(_instrument|_uninstrument|_apply|instrumentation)"
 )
 
 # What hides the usage event that was asked for. Where it breaks the event is seen; that is all.
 HIDING = re.compile(
-    r"_begin|begin_attempt|current_call|Call.attempt|Attempt.__init__"  # without an attempt nothing is watched
+    r"_begin|sending_by|Sending|current_call|Call.attempt|Attempt.__init__"  # without an attempt nothing is watched
     r"|observe|Observation|EventWatcher|ServerSentEvents|_data_of|framing_of|watcher_for"
     r"|_parsed|mapping"
 )
@@ -261,5 +261,5 @@ def test_only_what_the_application_switched_on_reaches_it(
     with pytest.raises(MissingTenant):
         switched_on()
     # A tenant that cannot be known, for a fault of ours, is not missing.
-    monkeypatch.setattr(BREAKABLE["identity_in"], "__code__", faults.fail.__code__)
+    monkeypatch.setattr(BREAKABLE["set_aside"], "__code__", faults.fail.__code__)
     assert dict(switched_on()) == undisturbed

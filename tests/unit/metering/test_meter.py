@@ -342,3 +342,9 @@ def test_the_environment_and_service_come_from_the_resource() -> None:
     assert (event.service_name, event.environment) == ("api", "production")
     event = metered(span(resource={**RESOURCE, "deployment.environment.name": "Staging"}))
     assert (event.billable_state, event.billable_reason) == ("ignored", "defaults-1/environment")
+
+
+def test_the_environment_by_its_older_name_where_the_newer_is_absent() -> None:
+    newer = metered(span(resource={**RESOURCE, "deployment.environment": "staging"}))
+    older = metered(span(resource={"deployment.environment": "staging"}))
+    assert (newer.environment, older.environment) == ("production", "staging")

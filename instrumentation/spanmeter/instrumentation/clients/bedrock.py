@@ -1,5 +1,5 @@
 """Amazon Bedrock through botocore (boto3) and aiobotocore (aioboto3): Converse, InvokeModel, and
-their streams.
+their streams, guardrails, and what is made later.
 
 InvokeModelWithBidirectionalStream is not among them: botocore leaves it out of its clients, since
 it needs HTTP/2. CountTokens costs nothing.
@@ -11,11 +11,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from spanmeter.instrumentation.botocore_transport import patch_aiobotocore, patch_botocore
+from spanmeter.instrumentation.clients.bedrock_guardrails import GUARDED, STARTED
 from spanmeter.instrumentation.clients.bedrock_usage import (
     CONVERSE,
     INVOKE,
     model_name,
     openai_stream_attributes,
+    read_headers,
     read_invoked_and_model,
 )
 from spanmeter.instrumentation.endpoint import Endpoint, Json, mapping, no_texts
@@ -54,7 +56,8 @@ def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
     if meta.service_model.service_name != SERVICE:
         return None
     operation, body = _asked(*args, **kwargs)
-    model_id = body.get("modelId")
+    # Guardrails have no model.
+    model_id = body.get("modelId", "")
     endpoint = _ENDPOINTS.get(operation)
     if endpoint is None or not isinstance(model_id, str):
         return None
@@ -62,7 +65,7 @@ def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
     return Request(
         endpoint=endpoint_of(endpoint, operation, model_id),
         provider="aws.bedrock",
-        model=model_name(model_id),
+        model=model_name(model_id) or None,
         http_client=client._endpoint,  # noqa: SLF001 - where botocore itself keeps it
         server_address=url.hostname or "",
         server_port=url.port or (443 if url.scheme == "https" else 80),
@@ -81,7 +84,7 @@ def endpoint_of(endpoint: Endpoint, operation: str, model_id: str) -> Endpoint:
     """The endpoint of an operation, by its name in the API, as a model's id makes it."""
     if operation == "ConverseStream" and "openai." in model_id:
         return endpoint._replace(attributes=openai_stream_attributes)
-    if not operation.startswith("Invoke"):
+    if not operation.startswith("InvokeModel"):
         return endpoint
     kind = next((kind for part, kind in OPERATIONS_BY_MODEL if part in model_id), names.CHAT)
     endpoint = endpoint._replace(operation=kind)
@@ -120,6 +123,9 @@ _ENDPOINTS: Final = {
     "ConverseStream": CONVERSE._replace(prompt=prompt_of),
     "InvokeModel": INVOKE._replace(prompt=prompt_of_invoked),
     "InvokeModelWithResponseStream": INVOKE._replace(prompt=prompt_of_invoked),
+    "ApplyGuardrail": GUARDED._replace(read_headers=read_headers),
+    "InvokeGuardrailChecks": GUARDED._replace(read_headers=read_headers),
+    "StartAsyncInvoke": STARTED,
 }
 
 

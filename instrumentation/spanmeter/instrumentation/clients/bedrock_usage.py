@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from spanmeter.instrumentation.clients.anthropic_messages import message_attributes, said_in
+from spanmeter.instrumentation.clients.bedrock_guardrails import guardrail_units
 from spanmeter.instrumentation.clients.openai_completions import (
     completion_attributes,
     said_in_completion,
@@ -71,7 +72,8 @@ def _tier(tier: str | None, latency: str | None) -> str | None:
 def read_converse(body: Json) -> Reading:
     """A whole answer of Converse, or an event of its stream: `metadata` has the usage."""
     usage = mapping(body.get("usage"))
-    router = mapping(mapping(body.get("trace")).get("promptRouter"))
+    trace = mapping(body.get("trace"))
+    router = mapping(trace.get("promptRouter"))
     error = _error(body)
     return Reading(
         model=model_name(router.get("invokedModelId")),
@@ -82,6 +84,7 @@ def read_converse(body: Json) -> Reading:
         usage=usage,
         error=error,
         last=bool(usage) or error is not None,
+        quantities=guardrail_units(trace),
     )
 
 
@@ -100,7 +103,10 @@ def read_invoked(body: Json) -> Reading:
         usage=usage,
         error=error,
         last=bool(metrics) or error is not None,
-        quantities={"images": len(images)} if images else {},
+        quantities={
+            **({"images": len(images)} if images else {}),
+            **guardrail_units(mapping(body.get("amazon-bedrock-trace"))),
+        },
     )
 
 

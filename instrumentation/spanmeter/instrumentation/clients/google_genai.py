@@ -2,19 +2,21 @@
 
 Every request of the SDK's own goes through `BaseApiClient._request` or `_async_request`, above its
 retries and below its automatic function calling and continuation, so that each turn is a call of
-its own, and the functions that the model calls run in the application's context.
+its own, and the functions that the model calls run in the application's context. Files are
+downloaded beside them.
 """
 
 import re
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from spanmeter.instrumentation.aiohttp_transport import ANY_SESSION, patch_aiohttp
+from spanmeter.instrumentation.clients.google_batches import endpoint_fetched
 from spanmeter.instrumentation.clients.google_interactions import INTERACTIONS
 from spanmeter.instrumentation.clients.google_live import LIVE
 from spanmeter.instrumentation.clients.google_usage import endpoint_of
-from spanmeter.instrumentation.endpoint import mapping
+from spanmeter.instrumentation.endpoint import Endpoint, mapping
 from spanmeter.instrumentation.instrumentor import (
     Arguments,
     ClientInstrumentor,
@@ -33,25 +35,51 @@ def _describe(
     def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         http_request = args[0] if args else kwargs["http_request"]
         url = urlsplit(str(http_request.url))
+        if http_request.method.upper() != "POST":
+            return _fetching(client, url, url.path, http_client_of(client))
         body = mapping(http_request.data)
-        found = endpoint_of(url.path, body) if http_request.method.upper() == "POST" else None
+        found = endpoint_of(url.path, body)
         if found is None:
             return None
         endpoint, model = found
         location = _LOCATION.search(url.path)
-        return Request(
-            endpoint=endpoint,
-            provider="gcp.vertex_ai" if client.vertexai else "gcp.gemini",
+        request = _request(client, url, endpoint, http_client_of(client))
+        return request._replace(
             model=model,
-            http_client=http_client_of(client),
-            server_address=url.hostname or "",
-            server_port=url.port or (443 if url.scheme == "https" else 80),
             body=body,
             streamed=url.path.endswith(":streamGenerateContent"),
             region=location.group(1) if location else None,
         )
 
     return describe
+
+
+def _describe_download(
+    http_client_of: Callable[[Any], object],
+) -> Callable[[Any, Arguments, Keywords], Request | None]:
+    def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
+        url = urlsplit(str(client._http_options.base_url))  # noqa: SLF001 - the same name in every major
+        path = urlsplit("/" + str(args[0] if args else kwargs["path"])).path
+        return _fetching(client, url, path, http_client_of(client))
+
+    return describe
+
+
+def _fetching(client: Any, url: SplitResult, path: str, http_client: object) -> Request | None:
+    endpoint = endpoint_fetched(path)
+    return None if endpoint is None else _request(client, url, endpoint, http_client)
+
+
+def _request(client: Any, url: SplitResult, endpoint: Endpoint, http_client: object) -> Request:
+    return Request(
+        endpoint=endpoint,
+        provider="gcp.vertex_ai" if client.vertexai else "gcp.gemini",
+        model=None,
+        http_client=http_client,
+        server_address=url.hostname or "",
+        server_port=url.port or (443 if url.scheme == "https" else 80),
+        body={},
+    )
 
 
 def _http_client(client: Any) -> object:
@@ -80,19 +108,21 @@ class GoogleGenAIInstrumentor(ClientInstrumentor):
     package = "google_genai"
     verified = (("google-genai", ">=1.10,<4"),)
     patches = (
-        Patch(
-            "google.genai._api_client",
-            "BaseApiClient._request",
-            _describe(_http_client),
-            also=_send_by_aiohttp,
-            private=True,
-        ),
-        Patch(
-            "google.genai._api_client",
-            "BaseApiClient._async_request",
-            _describe(_async_http_client),
-            is_async=True,
-            private=True,
+        *(
+            Patch(
+                "google.genai._api_client",
+                f"BaseApiClient.{function}",
+                describe(_async_http_client if is_async else _http_client),
+                is_async=is_async,
+                also=_send_by_aiohttp,
+                private=True,
+            )
+            for function, describe, is_async in (
+                ("_request", _describe, False),
+                ("_async_request", _describe, True),
+                ("download_file", _describe_download, False),
+                ("async_download_file", _describe_download, True),
+            )
         ),
         *INTERACTIONS,
     )

@@ -6,15 +6,11 @@ included: the sum over them is what is charged (ai.google.dev/gemini-api/docs/li
 traffic, is not parsed.
 """
 
-import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from opentelemetry.context import Context, get_current
-
-from spanmeter.instrumentation.attempt import Attempt
 from spanmeter.instrumentation.clients.google_usage import (
     generated_attributes,
     model_named,
@@ -22,16 +18,9 @@ from spanmeter.instrumentation.clients.google_usage import (
     tier_of,
 )
 from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading, mapping
-from spanmeter.instrumentation.entering import Entry
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.instrumentor import (
-    Arguments,
-    Begin,
-    Keywords,
-    Request,
-    Tap,
-    may_open,
-)
+from spanmeter.instrumentation.instrumentor import Arguments, Begin, Keywords, Request, Tap
+from spanmeter.instrumentation.turns import Turns, WatchedSocket
 from spanmeter.metering import attributes as names
 
 ANSWERS: Final = (b'"modelTurn"', b'"toolCall"')
@@ -51,69 +40,6 @@ def read_message(message: Json) -> Reading:
 TURN: Final = Endpoint(names.REALTIME, read_message, read_message, generated_attributes)
 
 
-class Turns:
-    """The turns of one session, metered for whoever opened it. Raises `MissingTenant` where that
-    is nobody, and switched on."""
-
-    def __init__(self, begin: Begin, request: Request, context: Context) -> None:
-        may_open(begin, request)
-        self._begin = begin
-        self._request = request
-        self._context = context
-        self._open: Attempt | None = None
-
-    @guarded
-    def received(self, message: str | bytes) -> None:
-        """Watches a message of the server's."""
-        data = message.encode() if isinstance(message, str) else message
-        bills = any(telling in data for telling in BILLS)
-        if not bills and not any(telling in data for telling in ANSWERS):
-            return
-        if self._open is None:
-            self._open = self._start()
-        if self._open is None or not bills:
-            return
-        reading = read_message(mapping(json.loads(data)))
-        self._open.took(reading)
-        if reading.usage:
-            self._open.end()
-            self._open = None
-
-    @guarded
-    def ended(self, exc: BaseException | None = None) -> None:
-        """The session is over: a turn that was not billed ends with it."""
-        attempt, self._open = self._open, None
-        if attempt is not None and exc is not None:
-            attempt.failed(exc)
-        elif attempt is not None:
-            attempt.closed()
-
-    def _start(self) -> Attempt | None:
-        entry = Entry(self._context)
-        try:
-            call = self._begin(self._request)
-        finally:
-            entry.leave()
-        return None if call is None else call.attempt()
-
-
-class WatchedSocket:
-    """The session's websocket; what comes in is watched."""
-
-    def __init__(self, websocket: Any, turns: Turns) -> None:
-        self._websocket = websocket
-        self._turns = turns
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._websocket, name)
-
-    async def recv(self, *args: Any, **kwargs: Any) -> Any:
-        """The next message."""
-        message = await self._websocket.recv(*args, **kwargs)
-        self._turns.received(message)
-        return message
-
-
 def _connecting(begin: Begin) -> Callable[..., AbstractAsyncContextManager[Any]]:
     def wrapper(
         wrapped: Callable[..., AbstractAsyncContextManager[Any]],
@@ -125,7 +51,7 @@ def _connecting(begin: Begin) -> Callable[..., AbstractAsyncContextManager[Any]]
         connecting = wrapped(*args, **kwargs)
         if request is None:
             return connecting
-        return _session(connecting, Turns(begin, request, get_current()))
+        return _session(connecting, Turns(begin, request, ANSWERS, BILLS))
 
     return wrapper
 
@@ -158,7 +84,6 @@ def _describe(live: Any, model: str) -> Request:
         server_port=url.port or 443,
         body={},
         streamed=True,
-        is_sent=True,
         region=client.location if client.vertexai else None,
     )
 

@@ -18,8 +18,9 @@ from opentelemetry.context import Context, get_current
 from spanmeter.instrumentation.call import current_call
 from spanmeter.instrumentation.clients.litellm_wires import asked
 from spanmeter.instrumentation.clients.openai import UNASKED, opted_out
+from spanmeter.instrumentation.clients.openai_completions import ENDPOINTS as COMPLETIONS
 from spanmeter.instrumentation.endpoint import Json, mapping
-from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.entering import within
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.instrumentor import (
     Arguments,
@@ -29,6 +30,7 @@ from spanmeter.instrumentation.instrumentor import (
     Patch,
     Request,
     Tap,
+    may_begin,
 )
 
 _HANDLERS: Final = "litellm.llms.custom_httpx.http_handler"
@@ -95,12 +97,18 @@ def _sent_anew(begin: Begin) -> Callable[..., Any]:
     async def wrapper(
         wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:
-        call, client = current_call(), kwargs.get("client")
-        if call is not None and client is not None:
-            call.http_client = client
+        _sent_by(kwargs.get("client"))
         return await wrapped(*args, **kwargs)
 
     return wrapper
+
+
+@guarded
+def _sent_by(client: object) -> None:
+    """Notes that the call in progress is sent by another client from here on."""
+    call = current_call()
+    if call is not None and client is not None:
+        call.http_client = client
 
 
 def _asked_here(begin: Begin) -> Callable[..., Any]:
@@ -126,15 +134,35 @@ def _carry(stream: Any, context: Context) -> None:
 
 
 def _call_in(context: Context, make_call: Callable[..., Any], **options: Any) -> Any:
-    with Entry(context):
+    with within(context):
         return make_call(**options)
 
 
 async def _call_async_in(
     context: Context, make_call: Callable[..., Awaitable[Any]], **options: Any
 ) -> Any:
-    with Entry(context):
+    with within(context):
         return await make_call(**options)
+
+
+def _refused(begin: Begin) -> Callable[..., Any]:
+    """The wrapper of what an application calls. What is raised further in, litellm would make an
+    error of its own, and send the request again."""
+
+    def wrapper(
+        wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
+    ) -> Any:
+        may_begin(begin, COMPLETIONS["POST /chat/completions"])
+        return wrapped(*args, **kwargs)
+
+    return wrapper
+
+
+CALLED: Final = (
+    *("completion", "text_completion", "embedding", "transcription", "speech"),
+    *("image_generation", "image_edit", "image_variation", "rerank", "responses"),
+)
+"""The functions that an application calls; the async ones are named with an `a` before."""
 
 
 class LiteLLMInstrumentor(ClientInstrumentor):
@@ -149,4 +177,9 @@ class LiteLLMInstrumentor(ClientInstrumentor):
     taps = (
         Tap(_HANDLERS, "AsyncHTTPHandler.single_connection_post_request", _sent_anew),
         Tap(_STREAMS, "CustomStreamWrapper.__init__", _asked_here),
+        *(
+            Tap("litellm", prefix + function, _refused)
+            for function in CALLED
+            for prefix in ("", "a")
+        ),
     )

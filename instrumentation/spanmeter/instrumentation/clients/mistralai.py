@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from spanmeter.instrumentation.call import current_call
+from spanmeter.instrumentation.clients.mistralai_realtime import REALTIME
 from spanmeter.instrumentation.clients.mistralai_usage import ENDPOINTS
 from spanmeter.instrumentation.endpoint import Json, endpoint_for, mapping
 from spanmeter.instrumentation.guard import guarded
@@ -121,4 +122,7 @@ class MistralAIInstrumentor(ClientInstrumentor):
             ("do_request_async", "async_client", True),
         )
     )
-    taps = (Tap("mistralai.client._hooks.tracing", "get_traced_request_and_span", _untraced),)
+    taps = (
+        Tap("mistralai.client._hooks.tracing", "get_traced_request_and_span", _untraced),
+        *REALTIME,
+    )

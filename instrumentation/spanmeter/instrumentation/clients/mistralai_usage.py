@@ -208,6 +208,8 @@ CONVERSATION: Final = Endpoint(
     prompt_of_conversation,
     said_in_conversation,
 )
+TRANSCRIPT: Final = _endpoint(names.TRANSCRIPTION)
+SPOKEN: Final = _endpoint(names.SPEECH)
 FILES: Final = Endpoint(
     names.FETCH_RESPONSE, read_file, read_file, result_attributes, fetches=True, results=read_result
 )
@@ -223,8 +225,8 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     "POST /v1/conversations/*/restart": CONVERSATION,
     "POST /v1/responses": RESPONSES,
     "POST /ocr": Endpoint(names.OCR, read_document, read_document, document_attributes),
-    "POST /v1/audio/transcriptions": _endpoint(names.TRANSCRIPTION),
-    "POST /v1/audio/speech": _endpoint(names.SPEECH)._replace(asked=characters),
+    "POST /v1/audio/transcriptions": TRANSCRIPT,
+    "POST /v1/audio/speech": SPOKEN._replace(asked=characters),
     "POST /v1/moderations": _endpoint(names.MODERATION),
     "POST /v1/chat/moderations": _endpoint(names.MODERATION),
     "POST /v1/classifications": _endpoint(names.CLASSIFICATION),

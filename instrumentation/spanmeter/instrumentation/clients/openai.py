@@ -9,7 +9,11 @@ from spanmeter.instrumentation.clients import (
     openai_media,
     openai_responses,
 )
-from spanmeter.instrumentation.clients.openai_providers import provider_of, region_of
+from spanmeter.instrumentation.clients.openai_providers import (
+    PROVIDERS_BY_HOST,
+    provider_of,
+    region_of,
+)
 from spanmeter.instrumentation.clients.openai_websockets import TAPS
 from spanmeter.instrumentation.endpoint import Endpoint, mapping
 from spanmeter.instrumentation.instrumentor import ClientInstrumentor
@@ -24,6 +28,8 @@ UNASKED: Final = frozenset({"mistral_ai", "perplexity"})
 
 AZURE_SINCE: Final = "2024-09-01"
 """Azure's first API version that knows the option; those before refuse it."""
+
+NAMED_BY_HOST: Final = frozenset(provider for _, provider in PROVIDERS_BY_HOST)
 
 ENDPOINTS: Final[dict[str, Endpoint]] = {
     **openai_completions.ENDPOINTS,
@@ -62,6 +68,13 @@ def opted_out() -> list[str]:
     return [host.strip() for host in os.environ.get(USAGE_OPT_OUT, "").split(",")]
 
 
+def of_provider(provider: str, endpoint: Endpoint) -> Endpoint:
+    """The endpoint as a provider has it: in the headers of whoever names no region, none is looked
+    for."""
+    looked_for = provider.startswith("azure") or provider not in NAMED_BY_HOST
+    return endpoint if looked_for else endpoint._replace(read_headers=None)
+
+
 class OpenAIInstrumentor(ClientInstrumentor):
     """Meters the `openai` package."""
 
@@ -72,6 +85,7 @@ class OpenAIInstrumentor(ClientInstrumentor):
         ENDPOINTS,
         provider_of=provider_of,
         region_of=region_of,
+        of_provider=of_provider,
         ask_for_usage=ask_for_usage,
     )
     taps = TAPS

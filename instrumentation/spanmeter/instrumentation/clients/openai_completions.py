@@ -7,7 +7,7 @@ service leaves something out of them, it is put in here.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from spanmeter.instrumentation.clients.openai_providers import read_region
 from spanmeter.instrumentation.endpoint import (
@@ -51,32 +51,33 @@ def completion_attributes(usage: Json) -> Attributes:
     prompt = mapping(usage.get("prompt_tokens_details"))
     completion = mapping(usage.get("completion_tokens_details"))
     reasoning = completion.get("reasoning_tokens")
-    return counts(
-        {
-            names.INPUT_TOKENS: usage.get("prompt_tokens"),
-            names.CACHE_READ_INPUT_TOKENS: _cached(usage),
-            names.CACHE_WRITE_INPUT_TOKENS: prompt.get("cache_write_tokens"),
-            names.AUDIO_INPUT_TOKENS: prompt.get("audio_tokens"),
-            names.IMAGE_INPUT_TOKENS: prompt.get("image_tokens"),
-            names.OUTPUT_TOKENS: _output(usage),
-            names.REASONING_OUTPUT_TOKENS: (
-                usage.get("reasoning_tokens") if reasoning is None else reasoning
-            ),
-            names.AUDIO_OUTPUT_TOKENS: completion.get("audio_tokens"),
-            names.IMAGE_OUTPUT_TOKENS: completion.get("image_tokens"),
-            **{names.quantity(unit): amount for unit, amount in _tools(usage).items() if amount},
-        }
-    )
+    found: dict[str, object] = {
+        names.INPUT_TOKENS: usage.get("prompt_tokens"),
+        names.CACHE_READ_INPUT_TOKENS: _cached(usage, prompt),
+        names.CACHE_WRITE_INPUT_TOKENS: prompt.get("cache_write_tokens"),
+        names.AUDIO_INPUT_TOKENS: prompt.get("audio_tokens"),
+        names.IMAGE_INPUT_TOKENS: prompt.get("image_tokens"),
+        names.OUTPUT_TOKENS: _output(usage, reasoning),
+        names.REASONING_OUTPUT_TOKENS: (
+            usage.get("reasoning_tokens") if reasoning is None else reasoning
+        ),
+        names.AUDIO_OUTPUT_TOKENS: completion.get("audio_tokens"),
+        names.IMAGE_OUTPUT_TOKENS: completion.get("image_tokens"),
+    }
+    if not _TOOL_COUNTS.isdisjoint(usage):
+        found.update((names.quantity(unit), amount) for unit, amount in _tools(usage) if amount)
+    return counts(found)
 
 
-def _cached(usage: Json) -> object:
+def _cached(usage: Json, prompt: Json) -> object:
     """Cached tokens: OpenAI's field, DeepSeek's, Moonshot's."""
-    cached = mapping(usage.get("prompt_tokens_details")).get("cached_tokens")
-    found = (cached, usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens"))
-    return next((tokens for tokens in found if tokens is not None), None)
+    cached = prompt.get("cached_tokens")
+    if cached is None:
+        cached = usage.get("prompt_cache_hit_tokens")
+    return usage.get("cached_tokens") if cached is None else cached
 
 
-def _output(usage: Json) -> object:
+def _output(usage: Json, reasoning: object) -> object:
     """All that the model made, and is paid for as such.
 
     xAI and Gemini leave reasoning out of `completion_tokens` but in `total_tokens`; Perplexity,
@@ -91,25 +92,35 @@ def _output(usage: Json) -> object:
     if not isinstance(prompt, int) or not isinstance(total, int) or total <= prompt + said:
         return said
     beyond = total - prompt - said
-    reasoning = mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")
     detailed = usage.get("completion_tokens_details") or usage.get("prompt_tokens_details")
     return said + beyond if beyond == reasoning or not detailed else said
 
 
-def _tools(usage: Json) -> Json:
+_TOOL_COUNTS: Final = frozenset(
+    {
+        "citation_tokens",
+        "num_search_queries",
+        "num_sources_used",
+        "server_side_tool_usage_details",
+        "server_tool_use",
+    }
+)
+"""Members of a usage block that `_tools` reads."""
+
+
+def _tools(usage: Json) -> Iterable[tuple[str, Any]]:
     """What the provider's own tools did, by unit: as Perplexity, OpenRouter and xAI report it."""
     xai = mapping(usage.get("server_side_tool_usage_details"))
     openrouter = mapping(usage.get("server_tool_use"))
-    return {
-        "output_citation_tokens": usage.get("citation_tokens"),
-        "web_searches": usage.get("num_search_queries")
-        or openrouter.get("web_search_requests")
-        or xai.get("web_search_calls"),
-        "social_searches": xai.get("x_search_calls"),
-        "storage_searches": xai.get("file_search_calls"),
-        "code_executions": xai.get("code_interpreter_calls"),
-        "search_sources": usage.get("num_sources_used"),
-    }
+    searches = usage.get("num_search_queries") or openrouter.get("web_search_requests")
+    return (
+        ("output_citation_tokens", usage.get("citation_tokens")),
+        ("web_searches", searches or xai.get("web_search_calls")),
+        ("social_searches", xai.get("x_search_calls")),
+        ("storage_searches", xai.get("file_search_calls")),
+        ("code_executions", xai.get("code_interpreter_calls")),
+        ("search_sources", usage.get("num_sources_used")),
+    )
 
 
 def said_in_completion(body: Json) -> Iterable[str]:

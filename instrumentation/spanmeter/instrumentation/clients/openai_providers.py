@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spanmeter.instrumentation.endpoint import Reading
+from spanmeter.instrumentation.endpoint import NOTHING, Reading
 
 PROVIDER_HOSTS: Final = "SPANMETER_PROVIDER_HOSTS"
 """Environment variable: `llm.internal=vllm,10.0.0.7:8000=sglang`. A host stands for those below it
@@ -108,4 +108,5 @@ def _region(host: str) -> str | None:
 
 def read_region(headers: Mapping[str, str]) -> Reading:
     """The region that Azure names in its answers."""
-    return Reading(region=headers.get("x-ms-region"))
+    region = headers.get("x-ms-region")
+    return NOTHING if region is None else Reading(region=region)

@@ -27,7 +27,7 @@ from spanmeter.instrumentation.instrumentor import (
     Keywords,
     Request,
     Tap,
-    may_open,
+    may_begin,
 )
 from spanmeter.metering import attributes as names
 
@@ -158,7 +158,7 @@ class Conversation:
         if call is None:
             return None
         attempt = self._open[key] = call.attempt()
-        attempt.accepted()
+        attempt.accepted = True
         return attempt
 
     def _request(self, endpoint: Endpoint, model: str | None) -> Request:
@@ -192,7 +192,7 @@ def _taps(module: str, name: str, endpoint: Endpoint, *, is_async: bool) -> tupl
         def wrapper(
             wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
         ) -> Any:
-            may_open(begin, Request(endpoint, "openai", None, None, "", 443, {}))
+            may_begin(begin, endpoint)
             return wrapped(*args, **kwargs)
 
         return wrapper

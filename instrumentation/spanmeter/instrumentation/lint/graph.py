@@ -31,16 +31,12 @@ class CallSite(NamedTuple):
 class Graph:
     """The call sites of a project, and who calls the functions that they are in.
 
-    `loose` are calls of methods, by name, on objects of which nothing is known. `calls` are the
-    calls of each function as they are written, and the scopes that they are in.
+    `loose` are calls of methods, by name, on objects of which nothing is known.
     """
 
     sites: list[CallSite] = field(default_factory=list[CallSite])
     callers: dict[Scope, list[Edge]] = field(default_factory=dict[Scope, "list[Edge]"])
     loose: dict[str, list[Edge]] = field(default_factory=dict[str, "list[Edge]"])
-    calls: dict[Scope, list[tuple[ast.Call, Scope]]] = field(
-        default_factory=dict[Scope, "list[tuple[ast.Call, Scope]]"]
-    )
     web: Web = field(default_factory=Web)
 
     def add_edge(self, function: Scope, edge: Edge) -> None:

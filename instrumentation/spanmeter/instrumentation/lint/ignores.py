@@ -8,9 +8,8 @@ import re
 import tokenize
 from typing import Final, NamedTuple
 
+from spanmeter.instrumentation.lint.findings import UNCOVERED
 from spanmeter.instrumentation.lint.sources import Source
-
-UNCOVERED: Final = "uncovered"
 
 _MARK: Final = re.compile(r"#\s*spanmeter:\s*ignore\b(?:\[([^\]]*)\])?(.*)")
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from spanmeter.instrumentation.lint.calls import calls_in
 from spanmeter.instrumentation.lint.evaluate import Evaluator
 from spanmeter.instrumentation.lint.findings import (
     UNCOVERED,
@@ -20,12 +21,14 @@ from spanmeter.instrumentation.lint.findings import (
 from spanmeter.instrumentation.lint.graph import CallSite, Graph
 from spanmeter.instrumentation.lint.ignores import Ignore, ignores
 from spanmeter.instrumentation.lint.judging import UNCALLED, Judge, Stop
+from spanmeter.instrumentation.lint.lookup import Calls
 from spanmeter.instrumentation.lint.project import Project
 from spanmeter.instrumentation.lint.scopes import Scope
 from spanmeter.instrumentation.lint.sources import Source, Unreadable, sources
 from spanmeter.instrumentation.lint.survey import Surveyor
 
-_ROUNDS: Final = 4
+_ROUNDS: Final = 2
+"""Whom a function calls may hang on what it is given by one that was given something itself."""
 _RECURSION: Final = 20_000
 
 Judged = list[tuple[CallSite, "list[Stop] | None"]]
@@ -93,29 +96,27 @@ def _judged(project: Project) -> Judged:
 def _judge(project: Project, relevant: set[Source]) -> Judged:
     ordered = [source for source in project.sources if source in relevant]
     modules = [scope for source in ordered if (scope := project.scope(source)) is not None]
-    graph = Graph()
-    evaluator = Evaluator(project, graph.calls)
-    # What functions are called with tells what their parameters are, and so what those call.
-    for _ in range(_ROUNDS):
-        evaluator = Evaluator(project, graph.calls)
-        evaluator.learn_classes(modules)
-        known, graph = _count(graph), _survey(modules, evaluator)
-        if _count(graph) == known:
-            break
+    graph, evaluator = _surveyed(project, modules)
     judge = Judge(graph, evaluator)
     return [(site, judge.uncovered_way(site)) for site in graph.sites]
 
 
-def _count(graph: Graph) -> int:
-    return sum(map(len, graph.calls.values()))
-
-
-def _survey(modules: Iterable[Scope], evaluator: Evaluator) -> Graph:
+def _surveyed(project: Project, modules: list[Scope]) -> tuple[Graph, Evaluator]:
+    """What functions are called with tells what their parameters are, and so whom they call."""
+    evaluator = _evaluator(project, {}, modules)
+    for _ in range(_ROUNDS):
+        evaluator = _evaluator(project, calls_in(modules, evaluator), modules)
     surveyor = Surveyor(evaluator)
     for module in modules:
         surveyor.survey(module, module)
     surveyor.graph.web.settle()
-    return surveyor.graph
+    return surveyor.graph, evaluator
+
+
+def _evaluator(project: Project, calls: Calls, modules: list[Scope]) -> Evaluator:
+    evaluator = Evaluator(project, calls)
+    evaluator.learn_classes(modules)
+    return evaluator
 
 
 def _uncovered(site: CallSite, way: list[Stop]) -> Finding:

@@ -48,6 +48,7 @@ class Lookup(ABC):
         self.returned: dict[Scope, Values] = {}
         self.quoted: dict[str, ast.expr] = {}
         self.properties: set[str] = set()
+        self.wrappers: dict[Scope, bool] = {}
         self._calls = calls
         self._bindings: dict[tuple[Scope, str], Values] = {}
         self._ancestors: dict[Scope, list[Value]] = {}

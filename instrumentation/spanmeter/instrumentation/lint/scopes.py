@@ -128,6 +128,14 @@ def last_name(expression: ast.expr) -> str:
     return expression.id if isinstance(expression, ast.Name) else ""
 
 
+def defined(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, scope: Scope) -> Scope:
+    """The scope of a function or class statement of this scope."""
+    for binding in scope.bindings[node.name]:
+        if isinstance(binding, Defined) and binding.scope.node is node:
+            return binding.scope
+    raise LookupError(node.name)  # the table holds every statement of the tree it was made from
+
+
 def is_dependency(expression: ast.expr) -> bool:
     """Whether it is FastAPI's `Depends(...)`."""
     return isinstance(expression, ast.Call) and last_name(expression) in {"Depends", "Security"}

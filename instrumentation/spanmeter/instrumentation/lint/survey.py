@@ -2,9 +2,10 @@
 
 import ast
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from spanmeter.instrumentation.lint import web
+from spanmeter.instrumentation.lint.calls import functions_called
 from spanmeter.instrumentation.lint.evaluate import PASSES_ON, Evaluator
 from spanmeter.instrumentation.lint.graph import CallSite, Edge, Graph
 from spanmeter.instrumentation.lint.handing import HandedOn
@@ -14,6 +15,7 @@ from spanmeter.instrumentation.lint.scopes import (
     FunctionNode,
     Parameter,
     Scope,
+    defined,
     is_dependency,
     last_name,
 )
@@ -27,8 +29,6 @@ from spanmeter.instrumentation.lint.values import (
     Value,
 )
 from spanmeter.instrumentation.lint.within import is_covered
-
-_CONSTRUCTORS: Final = ("__init__", "__post_init__", "__new__")
 
 
 class _Place(NamedTuple):
@@ -60,9 +60,9 @@ class Surveyor:
                     inner = self._evaluator.lambda_of(node, scope)
                     self.survey(inner, inner)
                 case ast.FunctionDef() | ast.AsyncFunctionDef() as node:
-                    self._function(_defined(node, scope), scope)
+                    self._function(defined(node, scope), scope)
                 case ast.ClassDef() as node:
-                    self._class(_defined(node, scope), owner)
+                    self._class(defined(node, scope), owner)
                 case _:
                     pass
 
@@ -79,13 +79,13 @@ class Surveyor:
                     self.graph.add_edge(value.scope, Edge(function, function.line, covered=False))
         self.survey(function, function)
 
-    def _class(self, defined: Scope, owner: Scope) -> None:
-        bases = self._evaluator.ancestors(defined)
+    def _class(self, scope: Scope, owner: Scope) -> None:
+        bases = self._evaluator.ancestors(scope)
         if web.is_view(bases):
-            for method in _methods(defined):
+            for method in _methods(scope):
                 if web.is_reached(method.name, bases):
                     self.graph.web.add_route(method, ())
-        self.survey(defined, owner)
+        self.survey(scope, owner)
 
     def _attribute(self, node: ast.Attribute, place: _Place) -> None:
         if node.attr in self._evaluator.properties:
@@ -109,11 +109,9 @@ class Surveyor:
         match callee:
             case FunctionOf(function):
                 self._edge_of_call(function, call, place)
-            case ClassOf():
-                for name in _CONSTRUCTORS:
-                    self._method(callee, name, call, place)
-            case InstanceOf():
-                self._method(callee, "__call__", call, place)
+            case ClassOf() | InstanceOf():
+                for function in functions_called(callee, self._evaluator):
+                    self._edge_of_call(function, call, place)
             case Client(library, path) if library.bills(path):
                 covered = self._is_covered(place)
                 self.graph.add_site(CallSite(place.owner, call, library, path, covered))
@@ -123,13 +121,7 @@ class Surveyor:
             case _:
                 pass
 
-    def _method(self, of: Value, name: str, call: ast.Call, place: _Place) -> None:
-        for value in self._evaluator.attribute(of, name):
-            if isinstance(value, FunctionOf):
-                self._edge_of_call(value.scope, call, place)
-
     def _edge_of_call(self, function: Scope, call: ast.Call, place: _Place) -> None:
-        self.graph.calls.setdefault(function, []).append((call, place.scope))
         edge = self._edge(call, place)
         if place.step.leaves and function.yields:
             # A generator runs when it is asked for items; one that is returned, after its scope.
@@ -164,8 +156,8 @@ class Surveyor:
             self.graph.add_loose(parts[-1], self._edge(call, place))
 
 
-def _methods(defined: Scope) -> Iterator[Scope]:
-    for bindings in defined.bindings.values():
+def _methods(scope: Scope) -> Iterator[Scope]:
+    for bindings in scope.bindings.values():
         for binding in bindings:
             if isinstance(binding, Defined) and binding.scope.kind == "function":
                 yield binding.scope
@@ -193,14 +185,6 @@ def _dependencies(function: Scope) -> Iterable[ast.expr]:
         for node in ast.walk(part) if isinstance(part, ast.Call | ast.Subscript) else ():
             if isinstance(node, ast.Call) and is_dependency(node):
                 yield from node.args
-
-
-def _defined(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, scope: Scope) -> Scope:
-    """The scope of a function or class statement."""
-    for binding in scope.bindings[node.name]:
-        if isinstance(binding, Defined) and binding.scope.node is node:
-            return binding.scope
-    raise LookupError(node.name)  # the table holds every statement of the tree it was made from
 
 
 def _chain(called: ast.expr) -> list[str]:

@@ -51,8 +51,10 @@ def is_decorated(function: Scope, evaluator: "Evaluator") -> bool:
 def calls_within_usage(wrapper: Scope, evaluator: "Evaluator") -> bool:
     """Whether a function that is given another calls it, and always within a usage context; itself,
     or in the functions that it defines, as decorators do."""
-    covered = list(_calls_of_given(wrapper, evaluator, frozenset()))
-    return bool(covered) and all(covered)
+    if wrapper not in evaluator.wrappers:
+        covered = list(_calls_of_given(wrapper, evaluator, frozenset()))
+        evaluator.wrappers[wrapper] = bool(covered) and all(covered)
+    return evaluator.wrappers[wrapper]
 
 
 def _calls_of_given(

@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError, EventStreamError  # type: ignore[import-untyped]
+from botocore.exceptions import (  # type: ignore[import-untyped]
+    BotoCoreError,
+    ClientError,
+    EventStreamError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
 from opentelemetry.trace import StatusCode
 
 from simulated_provider import Reply, SimulatedProvider
@@ -175,22 +181,23 @@ def test_a_stream_that_breaks_off_is_one_failed_span(
     assert span[names.OUTPUT_TOKENS] != 0
 
 
+CUT: Mapping[type[BotoCoreError], str] = {
+    ResponseStreamingError: "urllib3.exceptions.ProtocolError",
+    IncompleteReadError: "botocore.exceptions.IncompleteReadError",
+}
+"""Who misses the rest first depends on urllib3's version, and what botocore raises for it on that."""
+
+
 @lets_go
-@pytest.mark.parametrize(
-    ("take", "error"),
-    [
-        (at_once, "urllib3.exceptions.ProtocolError"),
-        (in_pieces, "botocore.exceptions.IncompleteReadError"),
-    ],
-)
+@pytest.mark.parametrize("take", [at_once, in_pieces])
 def test_a_body_that_is_cut_is_an_error(
-    recorder: Recorder, provider: SimulatedProvider, client: Any, take: Form, error: str
+    recorder: Recorder, provider: SimulatedProvider, client: Any, take: Form
 ) -> None:
     provider.enqueue(Reply(abort_after=1))
     body = invoke(client)["body"]
-    with pytest.raises(BotoCoreError):
+    with pytest.raises(BotoCoreError) as caught:
         take(body)
-    assert recorder.only()[names.ERROR_TYPE] == error
+    assert recorder.only()[names.ERROR_TYPE] == CUT[type(caught.value)]
 
 
 @lets_go

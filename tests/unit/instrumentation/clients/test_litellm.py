@@ -8,14 +8,17 @@ in an environment of their own.
 from __future__ import annotations
 
 import asyncio
+import gc
+import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from simulated_provider import Reply, SimulatedProvider
-from spanmeter.instrumentation import usage
+from spanmeter.instrumentation import MissingTenant, usage
 from spanmeter.metering import attributes as names
 from unit.instrumentation.recording import Attributes, Recorder
 
@@ -35,6 +38,30 @@ HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets litellm itself say who serves."""
     monkeypatch.delenv("SPANMETER_PROVIDER_HOSTS", raising=False)
+
+
+@pytest.fixture(scope="module")
+def runner() -> Generator[asyncio.Runner]:
+    """One event loop for all, since litellm keeps its clients for the next call, and those for async
+    calls by their loop; it asks for the current one too, and would make and leave open its own."""
+    with asyncio.Runner() as runner:
+        runner.get_loop()
+        yield runner
+        runner.run(litellm.close_litellm_async_clients())
+    clients = litellm.in_memory_llm_clients_cache
+    for client in (*clients.cache_dict.values(), litellm.module_level_client):
+        if not inspect.iscoroutinefunction(client.close):
+            client.close()
+    # The fallbacks of a sync call run in a loop of litellm's own, which it ends without closing
+    # their connections. They are collected here, where its warnings are not taken for errors.
+    clients.flush_cache()
+    gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def event_loop(runner: asyncio.Runner) -> None:
+    """The loop is the current one of sync calls as well."""
+    asyncio.set_event_loop(runner.get_loop())
 
 
 class Service(tuple[str, str, str]):
@@ -105,7 +132,12 @@ def test_a_completion_is_one_record(
 @each_service
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_an_async_completion_is_one_record(
-    recorder: Recorder, provider: SimulatedProvider, service: Service, *, stream: bool
+    recorder: Recorder,
+    provider: SimulatedProvider,
+    runner: asyncio.Runner,
+    service: Service,
+    *,
+    stream: bool,
 ) -> None:
     async def call() -> None:
         with usage(tenant_id="acme"):
@@ -114,7 +146,7 @@ def test_an_async_completion_is_one_record(
                 async for _ in answer:
                     pass
 
-    asyncio.run(call())
+    runner.run(call())
     assert check(recorder, provider, service[0])[names.TENANT_ID] == "acme"
 
 
@@ -131,7 +163,7 @@ def test_a_stream_is_of_whoever_asked_for_it(
 
 
 def test_an_async_stream_is_of_whoever_asked_for_it(
-    recorder: Recorder, provider: SimulatedProvider
+    recorder: Recorder, provider: SimulatedProvider, runner: asyncio.Runner
 ) -> None:
     async def call() -> None:
         with usage(tenant_id="acme"):
@@ -140,7 +172,7 @@ def test_an_async_stream_is_of_whoever_asked_for_it(
             async for _ in stream:
                 pass
 
-    asyncio.run(call())
+    runner.run(call())
     assert check(recorder, provider, "gcp.gemini")[names.TENANT_ID] == "acme"
 
 
@@ -152,15 +184,13 @@ def _embed(model: str, path: str, **further: Any) -> Callable[[str], Any]:
     return embed
 
 
-def _messages(url: str) -> None:
-    asyncio.run(
-        litellm.anthropic_messages(
-            model="anthropic/claude-haiku-4-5",
-            max_tokens=50,
-            messages=ASK,
-            api_key="any",
-            api_base=url,
-        )
+async def _messages(url: str) -> None:
+    await litellm.anthropic_messages(
+        model="anthropic/claude-haiku-4-5",
+        max_tokens=50,
+        messages=ASK,
+        api_key="any",
+        api_base=url,
     )
 
 
@@ -210,8 +240,11 @@ def test_other_than_chat(
     whose: str,
     operation: str,
     ask: Callable[[str], Any],
+    runner: asyncio.Runner,
 ) -> None:
-    ask(provider.url)
+    asking = ask(provider.url)
+    if inspect.iscoroutine(asking):
+        runner.run(asking)
     assert check(recorder, provider, whose)[names.OPERATION_NAME] == operation
 
 
@@ -279,7 +312,7 @@ def test_a_stream_that_is_cut_off_is_an_error_with_an_estimate(
 
 
 def test_an_async_stream_that_is_given_up_is_cancelled(
-    recorder: Recorder, provider: SimulatedProvider
+    recorder: Recorder, provider: SimulatedProvider, runner: asyncio.Runner
 ) -> None:
     provider.enqueue(Reply(chunks=50, chunk_delay=0.005))
 
@@ -288,7 +321,7 @@ def test_an_async_stream_that_is_given_up_is_cancelled(
         await anext(stream)
         await stream.aclose()
 
-    asyncio.run(call())
+    runner.run(call())
     assert recorder.only()[names.ERROR_TYPE] == names.CANCELLED
 
 
@@ -306,6 +339,23 @@ def test_the_requests_of_others_are_none_of_ours(
 ) -> None:
     """litellm's callbacks post to services of all kinds by the same handler."""
     handler = litellm.llms.custom_httpx.http_handler.HTTPHandler()
-    with pytest.raises(Exception, match="404"):
+    with closing(handler), pytest.raises(Exception, match="404"):
         handler.post(provider.url + "/api/public/ingestion", json={"batch": []})
     assert recorder.metered == []
+
+
+@pytest.mark.parametrize("service", [SERVICES["anthropic"], SERVICES["openai"]])
+def test_a_call_without_a_tenant_is_refused_as_such(
+    recorder: Recorder,
+    provider: SimulatedProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    service: Service,
+) -> None:
+    """And not as an error of litellm's, which it would try again."""
+    monkeypatch.setenv("SPANMETER_MISSING_TENANT", "raise")
+    asked = of(service, provider)
+    with pytest.raises(MissingTenant):
+        litellm.completion(**asked, num_retries=2)
+    with pytest.raises(MissingTenant):
+        asyncio.run(litellm.acompletion(**asked, stream=True))
+    assert provider.requests == []

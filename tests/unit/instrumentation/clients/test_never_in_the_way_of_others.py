@@ -19,9 +19,9 @@ from together import Together
 from simulated_provider import SimulatedProvider
 from spanmeter.instrumentation import (
     aiohttp_transport,
-    botocore_bodies,
     guard,
     observing,
+    raw_bodies,
     usage,
 )
 from unit.instrumentation import faults
@@ -44,8 +44,9 @@ BOUNDARY = re.compile(
     r"(\w+\.<locals>\.)+wrapper|_send|_request|_watch(_async)?$|ObservedBody"
     r"|Observation\.([a-z]|__enter|__exit)|RawObservation\.(passed|finished)"
     r"|(Urllib3|Aiohttp|Httpx)Body|WatchedReader|_collect|EnteredCall|Carried\.__|_submit|_start$"
-    r"|read_(async_)?in|Entry\.__e|(Usage|Context)Scope\.(__|_around|_entered)|report|Aside"
-    r"|_note_collection"
+    r"|read_(async_)?in|_in_context|within|(Entry|Calling|Sending)\.__e|Sending\.read"
+    r"|(Usage|Context)Scope\.(__|_around|_entered)|report|Aside"
+    r"|_note_collection|_settled"
 )
 
 
@@ -173,7 +174,7 @@ LIBRARIES: Mapping[str, Library] = {
 # What is made once for each class of responses is to be made in every run.
 MADE_ONCE: list[Any] = [
     observing.observed,
-    vars(botocore_bodies)["_watched"],
+    vars(raw_bodies)["_watched"],
     vars(aiohttp_transport)["_watched"],
 ]
 

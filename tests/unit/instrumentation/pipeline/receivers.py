@@ -92,7 +92,13 @@ class Receiver:
 
     @property
     def span_ids(self) -> list[int]:
-        return [int.from_bytes(each.span.span_id, "big") for each in self.arrived]
+        return [
+            int.from_bytes(span.span_id, "big")
+            for request in self.requests
+            for resource_spans in request.resource_spans
+            for scope_spans in resource_spans.scope_spans
+            for span in scope_spans.spans
+        ]
 
     @property
     def dropped(self) -> dict[str, int]:

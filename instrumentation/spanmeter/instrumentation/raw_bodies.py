@@ -1,8 +1,9 @@
-"""Watching the bodies that botocore streams, below everything that an application can read them by.
+"""Watching raw bodies as an HTTP library hands them out, below everything that an application can
+read them by: those that botocore streams by urllib3, aiohttp or httpx, and aiohttp's own.
 
-The raw response of the HTTP library is given a subclass of its own class, whose few methods that
-all others read through report the bytes. Nothing is held back. botocore asks for no compression, so
-the raw bytes are the body.
+The raw response is given a subclass of its own class, whose few methods that all others read through
+report the bytes. Nothing is held back. botocore asks for no compression, and aiohttp has undone it,
+so the raw bytes are the body.
 """
 
 import functools
