@@ -19,6 +19,9 @@ from spanmeter.instrumentation.pipeline.spool import Spool
 from spanmeter.instrumentation.pipeline.status import PipelineStatus
 from spanmeter.metering.attributes import PRODUCER_ID, SERVICE_NAME
 
+STOPPING: Final = 0.5
+"""Seconds that the thread is waited for, beyond the time for delivery."""
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -51,7 +54,7 @@ class Process:
         durable = self.directory is not None
         self.outbox.to_disk()
         self.sender.flush(timeout, until_failure=durable)
-        self.sender.stop(min(timeout, 0.5))
+        self.sender.stop(STOPPING)
         self.outbox.close()
 
     def status(self, settings: PipelineSettings) -> PipelineStatus:
