@@ -1,4 +1,4 @@
-"""The attempt: one request to a provider, what came back of it, and its span."""
+"""The attempt: one request to a provider, what came back of it, and the record of it."""
 
 import asyncio
 import time
@@ -6,8 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
-
-from opentelemetry.trace import Span, StatusCode
 
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.endpoint import (
@@ -22,6 +20,7 @@ from spanmeter.instrumentation.endpoint import (
 from spanmeter.instrumentation.estimating import estimated
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.json_codec import encoded
+from spanmeter.instrumentation.recorder import Recording
 from spanmeter.metering import attributes as names
 
 MAX_REMEMBERED: Final = 10_000
@@ -30,7 +29,7 @@ minutes."""
 
 
 class Attempt:
-    """One request to a provider, and its span. However it ends, it ends once.
+    """One request to a provider, and its record. However it ends, it ends once.
 
     `record` records what the answer says of uses beside its own. `accepted` is whether the provider
     has taken the request on: what it asks for is used. `said` gives the texts of the answer, once it
@@ -49,20 +48,20 @@ class Attempt:
         "_unended",
         "_usage",
         "accepted",
+        "recording",
         "said",
-        "span",
     )
 
     def __init__(
         self,
-        span: Span,
+        recording: Recording,
         endpoint: Endpoint,
         provider: str,
         model: str | None,
         body: Json,
         record: Callable[[Reading], None],
     ) -> None:
-        self.span = span
+        self.recording = recording
         self._record: Callable[[Reading], None] | None = record
         self._endpoint = endpoint
         self._provider = provider
@@ -121,7 +120,7 @@ class Attempt:
     @guarded
     def end(self, *, error_type: str | None = None, status_code: int | None = None) -> None:
         """Ends the attempt; a second end is none. What has to be estimated is, by another thread,
-        and until then the span is open."""
+        and until then the record is open."""
         try:
             self._unended.pop()
         except IndexError:
@@ -141,20 +140,18 @@ class Attempt:
     def _estimate(
         self, unsaid: Callable[[], Attributes], attributes: Attributes, error: str | None, at: int
     ) -> None:
-        """Adds the estimate to what the provider said, and closes the span as of then."""
+        """Adds the estimate to what the provider said, and closes the record as of then."""
         try:
             attributes.update(unsaid())
         finally:
             self._close(attributes, error, at)
 
     def _close(self, attributes: Attributes, error: str | None, at: int | None = None) -> None:
-        """Ends the span with all that is known of the attempt."""
+        """Makes the record, with all that is known of the attempt."""
         try:
-            if error is not None and error != names.CANCELLED:
-                self.span.set_status(StatusCode.ERROR)
-            self.span.set_attributes(attributes)
+            failed = error is not None and error != names.CANCELLED
+            self.recording.end(attributes, failed=failed, end_ns=at)
         finally:
-            self.span.end(at)
             if self._reading.beside and self._record is not None:
                 self._record_beside(self._record)
             # These lead back here: all is freed now, not when the collector comes by.

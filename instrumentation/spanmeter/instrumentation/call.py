@@ -5,20 +5,13 @@ from types import TracebackType
 from typing import Final, cast
 
 from opentelemetry.context import Context, create_key, get_value
-from opentelemetry.trace import (
-    INVALID_SPAN,
-    NonRecordingSpan,
-    Span,
-    SpanKind,
-    Tracer,
-    get_current_span,
-    set_span_in_context,
-)
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from spanmeter.instrumentation.attempt import Attempt, first_seen
 from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading
 from spanmeter.instrumentation.entering import Entry
 from spanmeter.instrumentation.guard import guarded, report
+from spanmeter.instrumentation.recorder import Recorder
 from spanmeter.metering import attributes as names
 
 _CALL: Final = create_key("spanmeter-call")
@@ -40,7 +33,7 @@ class Call:
     __slots__ = (
         "_attributes",
         "_current",
-        "_tracer",
+        "_recorder",
         "attempts",
         "body",
         "context",
@@ -55,7 +48,7 @@ class Call:
     def __init__(
         self,
         *,
-        tracer: Tracer,
+        recorder: Recorder,
         endpoint: Endpoint,
         provider: str,
         model: str | None,
@@ -65,7 +58,7 @@ class Call:
         attributes: Mapping[str, str | int | bool],
         body: Json,
     ) -> None:
-        self._tracer = tracer
+        self._recorder = recorder
         self._current: Attempt | None = None
         self._attributes = attributes
         self.private = private
@@ -89,29 +82,16 @@ class Call:
         if self._current is not None:
             self._current.end(error_type=names.CANCELLED)
         self.attempts += 1
-        try:
-            span = self._span()
-        except Exception as exc:  # noqa: BLE001 - the response must be watched all the same
-            report("Call._span", exc)
-            span = self._no_span()
+        name = self.endpoint.operation
+        recording = self._recorder.begin(
+            name if self.model is None else f"{name} {self.model}",
+            self.context,
+            {**self._attributes, names.USAGE_ATTEMPT: self.attempts},
+        )
         self._current = Attempt(
-            span, self.endpoint, self.provider, self.model, self.body, self.result
+            recording, self.endpoint, self.provider, self.model, self.body, self.result
         )
         return self._current
-
-    def _span(self) -> Span:
-        name = self.endpoint.operation
-        return self._tracer.start_span(
-            name if self.model is None else f"{name} {self.model}",
-            context=self.context,
-            kind=SpanKind.CLIENT,
-            attributes={**self._attributes, names.USAGE_ATTEMPT: self.attempts},
-        )
-
-    def _no_span(self) -> Span:
-        """Stands in where no span could be made: the response is still watched for what is to be
-        hidden in it."""
-        return NonRecordingSpan(get_current_span(self.context).get_span_context())
 
     def result(self, reading: Reading) -> None:
         """Records a call that another's answer tells of: one of many that were made together, whose
@@ -125,14 +105,11 @@ class Call:
         }
         if self.model is not None and reading.model is not None:
             attributes[names.REQUEST_MODEL] = reading.model
-        span = self._tracer.start_span(
-            f"{operation} {reading.model or ''}".rstrip(),
-            context=self.context,
-            kind=SpanKind.CLIENT,
-            attributes=attributes,
+        recording = self._recorder.begin(
+            f"{operation} {reading.model or ''}".rstrip(), self.context, attributes
         )
         endpoint = self.endpoint._replace(fetches=False)
-        attempt = Attempt(span, endpoint, self.provider, None, {}, self.result)
+        attempt = Attempt(recording, endpoint, self.provider, None, {}, self.result)
         try:
             attempt.took(reading)
         finally:
@@ -188,7 +165,9 @@ class Sending(Entry):
     def __init__(self, call: Call, context: Context) -> None:
         self.call = call
         self.attempt = attempt = call.attempt()
-        super().__init__(context, values={_SPAN: attempt.span, _CALL: None}, outer=context)
+        super().__init__(
+            context, values={_SPAN: attempt.recording.span, _CALL: None}, outer=context
+        )
 
     def __exit__(
         self,

@@ -12,7 +12,6 @@ from opentelemetry.context import get_current
 from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]
     BaseInstrumentor,
 )
-from opentelemetry.trace import Tracer, get_tracer
 
 from spanmeter.instrumentation.call import Call, Calling
 from spanmeter.instrumentation.callsite import callsite
@@ -24,6 +23,7 @@ from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import set_aside
 from spanmeter.instrumentation.installed import Coverage, Installed
 from spanmeter.instrumentation.missing_tenant import is_refused, no_tenant
+from spanmeter.instrumentation.recorder import Recorder
 from spanmeter.instrumentation.transport import patch_httpx
 from spanmeter.instrumentation.version import VERSION
 from spanmeter.metering import attributes as names
@@ -104,13 +104,13 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     patches: Sequence[Patch]
     taps: Sequence[Tap] = ()
     verified: Sequence[tuple[str, str]] = ()
-    _tracer: Tracer | None = None
+    _recorder: Recorder | None = None
     _installed: Installed | None = None
 
     def coverage(self) -> list[Coverage]:
         """Whether the calls of the library, where it is installed, are metered."""
         installed = self._installed or self._known()
-        return installed.coverage(on=self._tracer is not None)
+        return installed.coverage(on=self._recorder is not None)
 
     def _known(self) -> Installed:
         places = [(patch.module, patch.function) for patch in self.patches]
@@ -122,8 +122,7 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     @guarded
     def _instrument(self, **kwargs: Any) -> None:
-        scope = names.SCOPE_PREFIX + self.package
-        self._tracer = get_tracer(scope, VERSION, tracer_provider=kwargs.get("tracer_provider"))
+        self._recorder = Recorder(self.package, kwargs.get("tracer_provider"))
         if self._installed is None:
             self._installed = self._known()
             # Each is worth doing where another fails.
@@ -141,7 +140,7 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _uninstrument(self, **kwargs: Any) -> None:
         """The patches stay and let every call pass: others may have wrapped them since."""
-        self._tracer = None
+        self._recorder = None
 
     @guarded
     def _apply(self, patch: Patch, module: Any) -> None:
@@ -164,7 +163,7 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         self, patch: Patch, instance: Any, args: Arguments, kwargs: Keywords
     ) -> Entry | None:
         """Begins the call, if it is one, and enters the context to call the provider in."""
-        if self._tracer is None:
+        if self._recorder is None:
             return None
         request = patch.describe(instance, args, kwargs)
         call = self.begin(request) if request is not None else None
@@ -179,7 +178,7 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     def begin(self, request: Request) -> Call | None:
         """Begins a call in the context in force; `None` while nothing is metered. Raises
         `MissingTenant` where that is switched on and the call can still be refused."""
-        if self._tracer is None:
+        if self._recorder is None:
             return None
         context = get_current()
         identity, private = set_aside(context)
@@ -202,7 +201,7 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             fetches = request.endpoint.fetches or request.endpoint.results is not None
             no_tenant(self.package, place, refusable=not (request.is_sent or fetches))
         return Call(
-            tracer=self._tracer,
+            recorder=self._recorder,
             endpoint=request.endpoint,
             provider=request.provider,
             model=request.model,

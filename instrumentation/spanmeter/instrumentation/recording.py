@@ -10,12 +10,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Final, Literal, get_args
 
 from opentelemetry.context import get_current
-from opentelemetry.trace import SpanKind, TracerProvider, get_tracer
+from opentelemetry.trace import SpanKind, TracerProvider
 
 from spanmeter.instrumentation.callsite import callsite
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import identity_in
-from spanmeter.instrumentation.version import VERSION
+from spanmeter.instrumentation.recorder import Recorder
 from spanmeter.metering import attributes as names
 
 Quantity = Decimal | int | float | str
@@ -77,18 +77,18 @@ class Records:
             )
             return
         attributes = _attributes(operation, unit, amount, model, provider)
-        tracer = get_tracer(
-            names.SCOPE_PREFIX + "usage", VERSION, tracer_provider=self.tracer_provider
-        )
         now = time.time_ns()
-        span = tracer.start_span(
+        recording = self._recorder().begin(
             f"{operation} {model or unit}",
-            context=get_current(),
+            get_current(),
+            attributes,
             kind=SpanKind.INTERNAL,
-            attributes=attributes,
-            start_time=now - _nanoseconds(duration),
+            start_ns=now - _nanoseconds(duration),
         )
-        span.end(now)
+        recording.end({}, end_ns=now)
+
+    def _recorder(self) -> Recorder:
+        return Recorder("usage", self.tracer_provider)
 
 
 records: Final = Records()

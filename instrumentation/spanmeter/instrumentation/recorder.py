@@ -1,0 +1,144 @@
+"""Records of what was used: durable, by a pipeline of their own, whatever the application's tracing makes of them.
+
+The tracing gets a span of each as well, with the same ids and times, so that the call is seen in its trace. Where there
+is no pipeline that span is all there is, and is the record itself.
+"""
+
+import random
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    TracerProvider,
+    get_current_span,
+    get_tracer,
+)
+
+from spanmeter.instrumentation.guard import report
+from spanmeter.instrumentation.pipeline.pipeline import Pipeline
+from spanmeter.instrumentation.pipeline.shared import shared
+from spanmeter.instrumentation.version import VERSION
+from spanmeter.metering import attributes as names
+
+Value = str | int | float | bool
+
+
+class Recorder:
+    """Makes the records of one client library; `package` names it."""
+
+    def __init__(self, package: str, tracer_provider: TracerProvider | None = None) -> None:
+        self.pipeline: Final = shared()
+        self.scope_name: Final = names.SCOPE_PREFIX + package
+        # What the tracing gets beside a record is told from it by its scope: it is not metered.
+        copies = names.SCOPE_PREFIX if self.pipeline is None else names.TRACING_SCOPE_PREFIX
+        self.tracer: Final[Tracer] = get_tracer(
+            copies + package, VERSION, tracer_provider=tracer_provider
+        )
+
+    def begin(
+        self,
+        name: str,
+        context: Context,
+        attributes: Mapping[str, Value],
+        *,
+        kind: SpanKind = SpanKind.CLIENT,
+        start_ns: int | None = None,
+    ) -> "Recording":
+        """Begins a record of what is being done in a context; times are nanoseconds since 1970."""
+        start = time.time_ns() if start_ns is None else start_ns
+        parent = get_current_span(context).get_span_context()
+        try:
+            span = self.tracer.start_span(
+                name, context=context, kind=kind, attributes=attributes, start_time=start
+            )
+        except Exception as exc:  # noqa: BLE001 - the tracing is the application's, the record is not
+            report("Recorder.begin", exc)
+            span = NonRecordingSpan(parent)
+        ids = span.get_span_context()
+        if self.pipeline is not None and (not ids.is_valid or ids.span_id == parent.span_id):
+            # There is no tracing here, or it is switched off: then nobody else makes ids.
+            ids = _made_below(parent)
+            span = NonRecordingSpan(ids)
+        return Recording(self, span, ids, parent, name, kind, start, attributes)
+
+
+class Recording:
+    """A record in the making. `span` is what the application's tracing sees of it."""
+
+    __slots__ = ("_attributes", "_ids", "_kind", "_name", "_parent", "_recorder", "_start", "span")
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        span: Span,
+        ids: SpanContext,
+        parent: SpanContext,
+        name: str,
+        kind: SpanKind,
+        start: int,
+        attributes: Mapping[str, Value],
+    ) -> None:
+        self.span = span
+        self._recorder = recorder
+        self._ids = ids
+        self._parent = parent
+        self._name = name
+        self._kind = kind
+        self._start = start
+        self._attributes = attributes
+
+    def end(
+        self, attributes: Mapping[str, Value], *, failed: bool = False, end_ns: int | None = None
+    ) -> None:
+        """Makes the record, with these attributes beside those that it began with."""
+        end = time.time_ns() if end_ns is None else end_ns
+        if (pipeline := self._recorder.pipeline) is not None:
+            self._record(pipeline, attributes, end, failed=failed)
+        span = self.span
+        try:
+            if span.is_recording():
+                if failed:
+                    span.set_status(StatusCode.ERROR)
+                span.set_attributes(attributes)
+        finally:
+            span.end(end)
+
+    def _record(
+        self, pipeline: Pipeline, attributes: Mapping[str, Value], end: int, *, failed: bool
+    ) -> None:
+        ids = self._ids
+        pipeline.record(
+            scope_name=self._recorder.scope_name,
+            scope_version=VERSION,
+            name=self._name,
+            trace_id=ids.trace_id,
+            span_id=ids.span_id,
+            parent_span_id=self._parent.span_id,
+            start_ns=self._start,
+            end_ns=end,
+            attributes={**self._attributes, **attributes},
+            kind=self._kind,
+            failed=failed,
+            trace_flags=ids.trace_flags,
+            trace_state=ids.trace_state.to_header() if ids.trace_state else "",
+        )
+
+
+def _made_below(parent: SpanContext) -> SpanContext:
+    """Ids for what the tracing makes none for, in its parent's trace."""
+    trace_id = parent.trace_id or random.getrandbits(128)
+    return SpanContext(
+        trace_id,
+        random.getrandbits(64) or 1,
+        is_remote=False,
+        trace_flags=parent.trace_flags,
+        trace_state=parent.trace_state,
+    )
