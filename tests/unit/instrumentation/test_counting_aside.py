@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Generator
@@ -13,6 +15,7 @@ from openai import OpenAI
 from simulated_provider import Reply, SimulatedProvider
 from spanmeter.instrumentation import estimating
 from spanmeter.instrumentation.attempt import Attempt
+from spanmeter.instrumentation.collected import Aside
 from spanmeter.instrumentation.estimating import Tokenizer, register_tokenizer
 from spanmeter.metering import attributes as names
 from unit.instrumentation.recording import Recorder
@@ -117,3 +120,46 @@ def test_an_attempt_that_has_ended_needs_no_collector(
     finally:
         gc.enable()
     assert len(recorder.metered) == 2
+
+
+PROGRAM = """
+import sys, time
+from openai import OpenAI
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+from spanmeter.instrumentation import instrument
+from spanmeter.instrumentation.estimating import register_tokenizer
+
+def slow(provider, model):
+    time.sleep(0.2)
+    return len
+
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter()))
+trace.set_tracer_provider(provider)
+register_tokenizer(slow)
+instrument()
+client = OpenAI(base_url=sys.argv[1], api_key="any")
+messages = [{"role": "user", "content": "Hello?"}]
+stream = client.chat.completions.create(model="gpt-4o-mini", messages=messages, stream=True)
+next(iter(stream))
+stream.close()
+"""
+
+
+def test_what_is_being_counted_at_exit_is_recorded(provider: SimulatedProvider) -> None:
+    provider.enqueue(LONG)
+    program = [sys.executable, "-W", "ignore", "-c", PROGRAM, provider.openai_base_url]
+    done = subprocess.run(program, capture_output=True, text=True, check=True, timeout=120)
+    assert '"usage.source": "tokenizer"' in done.stdout
+
+
+def test_what_cannot_be_done_aside_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    ran: list[int] = []
+    Aside().put(lambda: ran.append(1))
+    assert ran == [1]
