@@ -90,12 +90,13 @@ def instrument(name: str) -> None:
     trace.set_tracer_provider(provider)
     if name in {"none", "bare span"}:
         return
-    if name == "spanmeter":
+    if name.startswith("spanmeter"):
         from spanmeter.instrumentation import instrument, usage
 
         instrument()
-        # As in an application that knows its tenants; they travel with every call.
-        usage(tenant_id="acme", feature="summaries").__enter__()
+        if name == "spanmeter":
+            # As in an application that knows its tenants; they travel with every call.
+            usage(tenant_id="acme", feature="summaries").__enter__()
         return
     module, _, instrumentor = PEERS[name].partition(":")
     getattr(importlib.import_module(module), instrumentor)().instrument()

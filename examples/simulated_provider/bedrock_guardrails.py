@@ -38,7 +38,7 @@ def start(call: Call) -> Exchange:
     """POST /async-invoke."""
     asked = call.body["modelInput"]
     seconds = section(asked, "videoGenerationConfig").get("durationSeconds") or int(
-        asked["duration"].removesuffix("s")
+        asked.get("duration", "0s").removesuffix("s")
     )
     name = f"arn:aws:bedrock:eu-west-1:123456789012:async-invoke/{new_id('', 12).lower()}"
     model: JSON = {**call.body, "model": call.body["modelId"]}

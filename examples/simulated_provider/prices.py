@@ -163,6 +163,7 @@ BEDROCK: dict[str, ListPrice] = {
     # By the second.
     "amazon.nova-reel-v1:1": ListPrice("amazon.nova-reel-v1:1", Decimal(0)),
     "luma.ray-v2:0": ListPrice("luma.ray-v2:0", Decimal(0)),
+    "twelvelabs.marengo-embed-2-7-v1:0": ListPrice("twelvelabs.marengo-embed-2-7-v1:0", Decimal(0)),
 }
 
 

@@ -57,8 +57,12 @@ class Aside:
         if self._over or threading.current_thread() is self._thread:
             job()
             return
-        self.ready()
-        self._jobs.put(job)
+        try:
+            self.ready()
+        except RuntimeError:  # there are too many, or the interpreter is going down
+            job()
+        else:
+            self._jobs.put(job)
 
     def settle(self, timeout: float = 30.0) -> None:
         """Waits until all that was put aside so far has been done, or for `timeout` seconds."""
@@ -109,8 +113,10 @@ def _patch(module: Any) -> None:
 def _settled(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    _settle()
+    _settle(*args, **kwargs)
     return wrapped(*args, **kwargs)
 
 
-_settle: Final = guarded(aside.settle)
+@guarded
+def _settle(timeout_millis: float = 30_000) -> None:
+    aside.settle(timeout_millis / 1000)

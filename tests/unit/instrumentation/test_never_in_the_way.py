@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 import pytest
 from opentelemetry.sdk.trace import Span, Tracer
@@ -28,12 +28,14 @@ from spanmeter.instrumentation import (
     framing,
     identity,
     instrumentor,
+    json_codec,
     observing,
     scope,
     stainless,
     transport,
     usage,
     watching,
+    wsgi,
 )
 from spanmeter.instrumentation.clients import (
     anthropic,
@@ -43,6 +45,8 @@ from spanmeter.instrumentation.clients import (
     openai_providers,
     openai_responses,
 )
+from spanmeter.instrumentation.collected import aside
+from spanmeter.instrumentation.installed import Installed
 from unit.instrumentation import faults
 from unit.instrumentation.forms import (
     CHAT,
@@ -57,8 +61,8 @@ from unit.instrumentation.forms import (
 from unit.instrumentation.recording import Recorder
 
 MODULES: list[ModuleType] = [
-    attempt, call, callsite, endpoint, entering, framing, identity, instrumentor, observing, scope,
-    stainless, transport, watching, anthropic, anthropic_messages, openai, openai_completions,
+    attempt, call, callsite, endpoint, entering, framing, identity, instrumentor, json_codec,
+    observing, scope, stainless, transport, watching, anthropic, anthropic_messages, openai, openai_completions,
     openai_providers, openai_responses,
 ]  # fmt: skip
 
@@ -67,14 +71,14 @@ MODULES: list[ModuleType] = [
 BOUNDARY = re.compile(
     r"_wrap|_send|_watch|ObservedBody|Observation\.([a-z]|__enter|__exit)"
     r"|(Usage|Context)Scope\.(__|_around|_entered)|within|(Entry|Calling|Sending)\.__e|Sending\.read"
-    r"|\w+Instrumentor\.(_instrument|_uninstrument|_apply|instrumentation)"
+    r"|\w+Instrumentor\.(_uninstrument|_apply|instrumentation)"
 )
 
 # What hides the usage event that was asked for. Where it breaks the event is seen; that is all.
 HIDING = re.compile(
     r"_begin|sending_by|Sending|current_call|Call.attempt|Attempt.__init__"  # without an attempt nothing is watched
     r"|observe|Observation|EventWatcher|ServerSentEvents|_data_of|framing_of|watcher_for"
-    r"|_parsed|mapping"
+    r"|_parsed|decoded|mapping"
 )
 
 
@@ -164,6 +168,7 @@ def run(provider: SimulatedProvider) -> Mapping[Use, object]:
         provider.reset()
         # In a context of its own: what is broken may be what would leave one.
         results[use] = contextvars.copy_context().run(use, provider)
+    aside.settle()
     return results
 
 
@@ -231,6 +236,41 @@ def test_most_functions_are_broken_here() -> None:
     assert {"read_completion", "Attempt.end", "Call.attempt", "ServerSentEvents.whole"} <= set(
         BREAKABLE
     )
+
+
+def test_where_an_answer_cannot_be_read_the_attempt_ends(
+    recorder: Recorder, provider: SimulatedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BREAKABLE["observe"], "__code__", faults.fail.__code__)
+    piecemeal(provider)
+    assert recorder.only()["gen_ai.operation.name"] == "embeddings"
+
+
+class OfNothing(instrumentor.ClientInstrumentor):
+    """Meters no library."""
+
+    package = "nothing"
+    patches = ()
+
+
+@pytest.mark.parametrize("broken", [Installed.__init__, transport.patch_httpx])
+def test_metering_is_switched_on_as_far_as_it_can_be(
+    broken: FunctionType, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults.raised.clear()
+    monkeypatch.setattr(broken, "__code__", faults.fail.__code__)
+    OfNothing().instrument()
+    OfNothing().uninstrument()
+    assert faults.raised
+
+
+def test_a_body_is_served_where_its_context_cannot_be_entered(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = wsgi.UsageMiddleware(lambda environ, start_response: [b"an ", b"answer"])
+    body = app({}, lambda *args: None)
+    monkeypatch.setattr(BREAKABLE["Entry.__init__"], "__code__", faults.fail.__code__)
+    assert b"".join(body) == b"an answer"
 
 
 def test_the_same_fault_is_logged_once(

@@ -56,9 +56,9 @@ def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
     if meta.service_model.service_name != SERVICE:
         return None
     operation, body = _asked(*args, **kwargs)
-    # Guardrails have no model.
-    model_id = body.get("modelId", "")
     endpoint = _ENDPOINTS.get(operation)
+    # Guardrails have no model.
+    model_id = "" if operation in _GUARDRAILS else body.get("modelId")
     if endpoint is None or not isinstance(model_id, str):
         return None
     url = urlsplit(str(meta.endpoint_url))
@@ -84,6 +84,8 @@ def endpoint_of(endpoint: Endpoint, operation: str, model_id: str) -> Endpoint:
     """The endpoint of an operation, by its name in the API, as a model's id makes it."""
     if operation == "ConverseStream" and "openai." in model_id:
         return endpoint._replace(attributes=openai_stream_attributes)
+    if operation == "StartAsyncInvoke" and "embed" in model_id:
+        return endpoint._replace(operation=names.EMBEDDINGS)
     if not operation.startswith("InvokeModel"):
         return endpoint
     kind = next((kind for part, kind in OPERATIONS_BY_MODEL if part in model_id), names.CHAT)
@@ -118,14 +120,15 @@ def prompt_of_invoked(asked: Json) -> Iterable[str]:
             return
 
 
+_GUARDRAILS: Final = ("ApplyGuardrail", "InvokeGuardrailChecks")
+
 _ENDPOINTS: Final = {
     "Converse": CONVERSE._replace(prompt=prompt_of),
     "ConverseStream": CONVERSE._replace(prompt=prompt_of),
     "InvokeModel": INVOKE._replace(prompt=prompt_of_invoked),
     "InvokeModelWithResponseStream": INVOKE._replace(prompt=prompt_of_invoked),
-    "ApplyGuardrail": GUARDED._replace(read_headers=read_headers),
-    "InvokeGuardrailChecks": GUARDED._replace(read_headers=read_headers),
     "StartAsyncInvoke": STARTED,
+    **dict.fromkeys(_GUARDRAILS, GUARDED._replace(read_headers=read_headers)),
 }
 
 

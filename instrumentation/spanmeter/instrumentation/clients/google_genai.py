@@ -35,10 +35,11 @@ def _describe(
     def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         http_request = args[0] if args else kwargs["http_request"]
         url = urlsplit(str(http_request.url))
-        if http_request.method.upper() != "POST":
+        method = http_request.method.upper()
+        if method == "GET":
             return _fetching(client, url, url.path, http_client_of(client))
         body = mapping(http_request.data)
-        found = endpoint_of(url.path, body)
+        found = endpoint_of(url.path, body) if method == "POST" else None
         if found is None:
             return None
         endpoint, model = found

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from spanmeter.instrumentation.pipeline.rarely import Rarely
 from spanmeter.instrumentation.pipeline.segment import PAGE, NotASegment, Segment
 
 SUFFIX: Final = ".spool"
@@ -40,6 +41,7 @@ class Directory:
         """A segment of this size is full."""
         self._max_bytes = max_bytes
         self._made = 0
+        self._complaints = Rarely()
 
     def create(self, resource: bytes, *, dropped: int) -> Segment:
         """A new segment, of one page or two: that much is given even where the spool is full, so
@@ -61,6 +63,14 @@ class Directory:
             segment.reserve(min(wanted, free // PAGE * PAGE))
         return True
 
+    def sync(self) -> None:
+        """Waits until the disk knows the names of the files. Raises `OSError`."""
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     def adopt(self, mine: set[Path]) -> Iterator[Segment]:
         """Segments whose owners have died, one by one; from now on they are ours."""
         for path in self.segments():
@@ -71,7 +81,9 @@ class Directory:
             except NotASegment as error:
                 self.put_aside(path, str(error))
             except OSError as error:
-                _logger.warning("cannot deliver the records in %s: %s", path, error)
+                self._complaints.log(
+                    _logger, "records of dead processes in %s cannot be read: %s", self.path, error
+                )
             else:
                 if segment is not None:
                     yield segment

@@ -4,6 +4,7 @@ The lock is the kernel's (`flock`) and ends with the process that holds it, howe
 header remembers, in place, up to where records were acknowledged and how many were given up.
 """
 
+import errno
 import fcntl
 import os
 import struct
@@ -21,6 +22,8 @@ _DROPPED_AT: Final = 128
 _slot: Final = struct.Struct("<QI")
 
 PAGE: Final = 4096
+
+_NO_FALLOCATE: Final = {errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
 class NotASegment(ValueError):
@@ -91,11 +94,14 @@ class Segment:
         return segment
 
     def reserve(self, size: int) -> None:
-        """Takes place on the disk, so that writing up to there cannot fail for want of it. Raises
-        `OSError`."""
-        if hasattr(os, "posix_fallocate"):
+        """Takes place on the disk, so that, where the file system can do that, writing up to there
+        cannot fail for want of it. Raises `OSError`."""
+        try:
             os.posix_fallocate(self._descriptor, 0, size)
-        else:  # macOS: a full disk shows when it is written to
+        except (AttributeError, OSError) as error:
+            # macOS has no such call, and musl's fails where the file system has none of its own.
+            if isinstance(error, OSError) and error.errno not in _NO_FALLOCATE:
+                raise
             os.ftruncate(self._descriptor, size)
         self.reserved = size
 

@@ -15,6 +15,7 @@ from spanmeter.instrumentation.pipeline.delivery import Delivery, PutOff, Tally
 from spanmeter.instrumentation.pipeline.destination import Destination
 from spanmeter.instrumentation.pipeline.directory import Directory
 from spanmeter.instrumentation.pipeline.outbox import Outbox
+from spanmeter.instrumentation.pipeline.rarely import Rarely
 
 LINGER: Final = 0.5
 """Seconds that a record waits for others, to be sent with them."""
@@ -41,6 +42,9 @@ class Sender:
         self._called, self._hurry = threading.Event(), threading.Event()
         self._progress = threading.Condition()
         self._flushing = self._stopping = False
+        # Held by whoever delivers without the thread, who then gives up at the first failure.
+        self._here = threading.Lock()
+        self._complaints = Rarely()
 
     @property
     def tally(self) -> Tally:
@@ -134,8 +138,10 @@ class Sender:
             return (adopted is not None and self._deliver(adopted)) or ours
         except PutOff:
             return True
-        except Exception:
-            _logger.exception("delivering usage records failed; it is tried again")
+        except Exception as error:  # noqa: BLE001 - the thread must not die of it
+            self._complaints.log(
+                _logger, "delivering usage records failed and is tried again: %r", error
+            )
             self._wait(_AFTER_SURPRISE)
             return True
         finally:
@@ -156,8 +162,7 @@ class Sender:
 
     def _deliver_here(self, target: int) -> None:
         """Delivers without a thread, until something fails."""
-        self._stopping = True
-        with suppress_instrumentation():
+        with self._here, suppress_instrumentation():
             while not self._is_delivered(target) and self._step():
                 if self.tally.failure is not None:
                     return
@@ -179,8 +184,9 @@ class Sender:
 
     def _wait(self, seconds: float) -> bool:
         """Waits to try again, less long if somebody is in a hurry; whether to go on."""
-        self._hurry.wait(0.0 if self._stopping else seconds)
+        leaves = self._stopping or self._here.locked()
+        self._hurry.wait(0.0 if leaves else seconds)
         self._hurry.clear()
         with self._progress:
             self._progress.notify_all()
-        return not self._stopping
+        return not (self._stopping or leaves)

@@ -146,6 +146,8 @@ class Spool:
 
     def _begin(self) -> Segment:
         segment = self.directory.create(self._resource, dropped=self._dropped)
+        if self._sync:
+            self.directory.sync()
         self._segments.append((segment, Reader(segment)))
         self._scopes.clear()
         return segment

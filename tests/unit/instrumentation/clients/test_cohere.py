@@ -34,11 +34,7 @@ from unit.instrumentation.clients.cohere_calls import (
 )
 from unit.instrumentation.recording import Recorder
 
-
-@pytest.fixture(autouse=True)
-def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the client library itself say who serves."""
-    monkeypatch.delenv("SPANMETER_PROVIDER_HOSTS", raising=False)
+pytestmark = pytest.mark.usefixtures("nothing_declared")
 
 
 @each_whole

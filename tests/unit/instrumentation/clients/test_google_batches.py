@@ -8,6 +8,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from google.genai import errors
 
 from simulated_provider import SimulatedProvider
 from spanmeter.instrumentation import usage
@@ -119,3 +120,11 @@ def test_other_files_are_no_results(
     client.files.download(file="files/notes")
     assert recorder.only()[names.OPERATION_NAME] == names.FETCH_RESPONSE
     assert names.USAGE_SOURCE not in recorder.only()
+
+
+def test_a_batch_that_is_deleted_is_no_record(
+    recorder: Recorder, provider: SimulatedProvider, client: Any
+) -> None:
+    with pytest.raises(errors.APIError):
+        client.batches.delete(name="batches/any")
+    assert recorder.metered == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any
@@ -15,19 +14,16 @@ from groq import AsyncGroq, Groq
 from simulated_provider import Reply, SimulatedProvider
 from spanmeter.instrumentation import usage
 from spanmeter.metering import attributes as names
+from unit.instrumentation.clients.chat_ends import check_attempts, check_failing, check_given_up
 from unit.instrumentation.recording import Recorder, check_raw_usage, check_usage
+
+pytestmark = pytest.mark.usefixtures("nothing_declared")
 
 ASK: dict[str, Any] = {
     "model": "openai/gpt-oss-120b",
     "messages": [{"role": "user", "content": "How did we do?"}],
 }
 FOUR_SECONDS = ("speech.wav", b"RIFF" * 1000, "audio/wav")
-
-
-@pytest.fixture(autouse=True)
-def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the client library itself say who serves."""
-    monkeypatch.delenv("SPANMETER_PROVIDER_HOSTS", raising=False)
 
 
 @pytest.fixture
@@ -151,33 +147,19 @@ def test_the_service_tier_is_the_one_that_served(
 def test_each_attempt_is_a_record(
     recorder: Recorder, provider: SimulatedProvider, client: Any
 ) -> None:
-    provider.enqueue(Reply(status=503), Reply(status=429))
-    client.chat.completions.create(**ASK)
-    assert [span[names.USAGE_ATTEMPT] for span in recorder.metered] == [1, 2, 3]
-    assert [span.get(names.ERROR_TYPE) for span in recorder.metered] == ["503", "429", None]
-    check_usage(recorder.metered[2], provider.served[2])
+    check_attempts(recorder, provider, client, ASK)
 
 
 def test_a_stream_that_fails_is_an_error_with_an_estimate(
     recorder: Recorder, provider: SimulatedProvider, client: Any
 ) -> None:
-    provider.enqueue(Reply(error_after=3))
-    with pytest.raises(groq.APIError):
-        deque(client.chat.completions.create(**ASK, stream=True))
-    gc.collect()  # the SDK leaves such a stream open
-    span = recorder.only()
-    assert span[names.ERROR_TYPE] == "server_error"
-    assert span[names.USAGE_SOURCE] == names.SOURCE_ESTIMATE
+    check_failing(recorder, provider, client, ASK, groq.APIError)
 
 
 def test_a_stream_that_is_given_up_is_cancelled(
     recorder: Recorder, provider: SimulatedProvider, client: Any
 ) -> None:
-    provider.enqueue(Reply(chunks=50, chunk_delay=0.005))
-    stream = client.chat.completions.create(**ASK, stream=True)
-    next(iter(stream))
-    stream.close()
-    assert recorder.only()[names.ERROR_TYPE] == names.CANCELLED
+    check_given_up(recorder, provider, client, ASK)
 
 
 HEAR: Mapping[str, Callable[[Any, Any], Any]] = {

@@ -37,12 +37,7 @@ from unit.instrumentation.clients.older_releases import method_of, need_paramete
 from unit.instrumentation.clients.test_openai_later import batch_of
 from unit.instrumentation.recording import Recorder, check_raw_usage
 
-
-@pytest.fixture(autouse=True)
-def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the client library itself say who serves, and not trace what it does."""
-    monkeypatch.delenv("SPANMETER_PROVIDER_HOSTS", raising=False)
-    monkeypatch.delenv("MISTRAL_SDK_TELEMETRY", raising=False)
+pytestmark = pytest.mark.usefixtures("nothing_declared")
 
 
 @pytest.fixture

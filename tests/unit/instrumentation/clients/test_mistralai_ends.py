@@ -34,12 +34,7 @@ from unit.instrumentation.clients.mistral_calls import (
 from unit.instrumentation.clients.older_releases import module_of
 from unit.instrumentation.recording import Recorder
 
-
-@pytest.fixture(autouse=True)
-def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the client library itself say who serves, and not trace what it does."""
-    monkeypatch.delenv("SPANMETER_PROVIDER_HOSTS", raising=False)
-    monkeypatch.delenv("MISTRAL_SDK_TELEMETRY", raising=False)
+pytestmark = pytest.mark.usefixtures("nothing_declared")
 
 
 @pytest.fixture

@@ -14,16 +14,12 @@ from spanmeter.metering import attributes as names
 from unit.instrumentation.clients.mistral_calls import async_client_of
 from unit.instrumentation.recording import Recorder, check_raw_usage
 
+pytestmark = pytest.mark.usefixtures("nothing_declared")
+
 pytest.importorskip("mistralai.extra.realtime")
 
 SOUND = [bytes(1500), bytes(2000)]
 TEXTS = ["How did ", "we do?"]
-
-
-@pytest.fixture(autouse=True)
-def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the client library itself say who serves."""
-    monkeypatch.delenv("SPANMETER_PROVIDER_HOSTS", raising=False)
 
 
 async def each(parts: list[Any]) -> AsyncIterator[Any]:

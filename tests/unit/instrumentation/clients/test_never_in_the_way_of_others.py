@@ -24,6 +24,7 @@ from spanmeter.instrumentation import (
     raw_bodies,
     usage,
 )
+from spanmeter.instrumentation.collected import aside
 from unit.instrumentation import faults
 from unit.instrumentation.clients import (
     bedrock_calls,
@@ -194,6 +195,7 @@ def result_of(ask: Ask, provider: SimulatedProvider) -> str:
         shown = repr(contextvars.copy_context().run(ask))
     except Exception as exc:  # noqa: BLE001 - compared
         shown = repr(exc)
+    aside.settle()
     return DIFFERS.sub("", shown)
 
 

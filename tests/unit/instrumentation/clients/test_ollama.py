@@ -19,16 +19,12 @@ from spanmeter.instrumentation import usage
 from spanmeter.metering import attributes as names
 from unit.instrumentation.recording import Attributes, Recorder, check_raw_usage
 
+pytestmark = pytest.mark.usefixtures("nothing_declared")
+
 ASK: dict[str, Any] = {
     "model": "llama3.2",
     "messages": [{"role": "user", "content": "How did we do?"}],
 }
-
-
-@pytest.fixture(autouse=True)
-def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the client library itself say who serves."""
-    monkeypatch.delenv("SPANMETER_PROVIDER_HOSTS", raising=False)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -250,3 +251,26 @@ def test_two_processes_adopt_at_once(spool: Path, collector: Receiver) -> None:
         each.shutdown()
     assert sorted(collector.span_ids) == sorted(made + news), "each was delivered by one"
     assert left(spool) == []
+
+
+def test_a_record_can_be_made_to_wait_for_the_disk(spool: Path, collector: Receiver) -> None:
+    sending = pipeline(spool, collector.address, SPANMETER_SPOOL_SYNC="always")
+    made = [record(sending) for _ in range(5)]
+    assert sending.flush(60)
+    assert collector.span_ids == made
+    sending.shutdown()
+
+
+def test_a_segment_without_a_name_is_cleaned_away(spool: Path, collector: Receiver) -> None:
+    """What a process left that died while it made a segment; not what one is making now."""
+    leave_behind(spool, 1)
+    old, new = (spool / "answers" / f"{n}-1-1.new" for n in (1, 2))
+    old.touch()
+    new.touch()
+    os.utime(old, (1, 1))
+    sending = pipeline(spool, collector.address)
+    record(sending)
+    collector.wait_for(lambda: len(collector.arrived) >= 2)
+    sending.shutdown()
+    assert not old.exists()
+    assert new.exists()
