@@ -9,6 +9,7 @@ from typing import Final
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind
 
+from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.pipeline import encoding, lifecycle
 from spanmeter.instrumentation.pipeline.attribute_fields import attribute
@@ -26,6 +27,9 @@ _KINDS: Final = {
     SpanKind.CONSUMER: 5,
 }
 """OTLP's numbers are one more than those of the API."""
+
+_settle: Final = guarded(aside.settle)
+"""Waits for the records that another thread has yet to make."""
 
 _scope = lru_cache(maxsize=256)(encoding.scope)
 
@@ -102,15 +106,18 @@ class Pipeline:
     def flush(self, timeout: float = 10.0) -> bool:
         """Delivers at once what there is. Whether, after so many seconds at most, the collector has
         acknowledged every record that this process had kept; records that it refused are not."""
+        _settle(timeout)
         process = self._process
         return process is None or process.sender.flush(timeout)
 
     def shutdown(self, timeout: float | None = None) -> None:
         """Delivers what it can in so many seconds (by default `exit_timeout`), and leaves the rest on
         disk, for the next process of the service. What is recorded later goes there too."""
+        patience = self.settings.exit_timeout if timeout is None else timeout
+        _settle(patience)
         process = self._process
         if process is not None:
-            process.end(self.settings.exit_timeout if timeout is None else timeout)
+            process.end(patience)
 
     def status(self) -> PipelineStatus:
         """Where records go, and what became of those of this process."""

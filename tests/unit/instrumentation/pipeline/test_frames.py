@@ -36,6 +36,8 @@ def test_frames_are_read_as_they_were_written(
 def test_a_tail_that_is_torn_off_takes_only_its_frame(
     written: list[bytes], data: st.DataObject
 ) -> None:
+    # Zeros after a frame that ends in zeros could make it whole again.
+    written = [payload + b"\x01" for payload in written]
     framed = [frame(Kind.RECORD, 0, payload) for payload in written]
     whole = b"".join(framed)
     cut = data.draw(st.integers(0, len(whole)))
