@@ -37,6 +37,7 @@ from spanmeter.instrumentation import (
     watching,
     wsgi,
 )
+from spanmeter.instrumentation import recorder as recorder_module
 from spanmeter.instrumentation.clients import (
     anthropic,
     anthropic_messages,
@@ -63,7 +64,7 @@ from unit.instrumentation.recording import Recorder
 MODULES: list[ModuleType] = [
     attempt, call, callsite, endpoint, entering, framing, identity, instrumentor, json_codec,
     observing, scope, stainless, transport, watching, anthropic, anthropic_messages, openai, openai_completions,
-    openai_providers, openai_responses,
+    openai_providers, openai_responses, recorder_module,
 ]  # fmt: skip
 
 # These stand between the application and all the rest: each hands on to what may fail, and catches.
@@ -76,7 +77,8 @@ BOUNDARY = re.compile(
 
 # What hides the usage event that was asked for. Where it breaks the event is seen; that is all.
 HIDING = re.compile(
-    r"_begin|sending_by|Sending|current_call|Call.attempt|Attempt.__init__"  # without an attempt nothing is watched
+    # Without an attempt nothing is watched.
+    r"_begin|sending_by|Sending|current_call|Call.attempt|Attempt.__init__|Record(er|ing)\."
     r"|observe|Observation|EventWatcher|ServerSentEvents|_data_of|framing_of|watcher_for"
     r"|_parsed|decoded|mapping"
 )
