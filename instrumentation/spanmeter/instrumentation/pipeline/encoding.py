@@ -45,6 +45,7 @@ def span(
     status_message: str = "",
     trace_state: str = "",
     trace_flags: int = 0,
+    dropped_attributes: int = 0,
 ) -> bytes:
     """A `Span` message. A parent of 0 is none; `kind` and `status` are OTLP's numbers; times are
     nanoseconds since 1970."""
@@ -59,6 +60,8 @@ def span(
     if trace_state:
         parts.append(field(3, text(trace_state)))
     put_attributes(parts, attributes)
+    if dropped_attributes:
+        parts.append(b"\x50" + varint(dropped_attributes))
     if status:
         message = field(2, text(status_message)) if status_message else b""
         parts.append(field(15, message + b"\x18" + varint(status)))

@@ -70,9 +70,10 @@ class Pipeline:
         failed: bool = False,
         trace_flags: int = 0,
         trace_state: str = "",
+        dropped_attributes: int = 0,
     ) -> None:
         """Keeps a record, which is a span on the wire. Times are nanoseconds since 1970; a parent of
-        0 is none.
+        0 is none. `dropped_attributes` are those that the span had, and has no more.
 
         With write-ahead it is on disk once this returns. A record that there is no place for is
         counted, logged and told to the collector.
@@ -94,6 +95,7 @@ class Pipeline:
                 status=encoding.STATUS_ERROR if failed else encoding.STATUS_UNSET,
                 trace_flags=trace_flags,
                 trace_state=trace_state,
+                dropped_attributes=dropped_attributes,
             )
             span += attribute(PRODUCER_SEQUENCE, number)
             waiting = process.outbox.put(Record(_scope(scope_name, scope_version), span))

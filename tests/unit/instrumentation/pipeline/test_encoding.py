@@ -94,6 +94,7 @@ def test_any_resource_is_read_as_it_was_written(attributes: dict[str, Any]) -> N
     end=st.integers(0, (1 << 64) - 1),
     failed=st.booleans(),
     message=TEXT,
+    dropped=st.integers(0, (1 << 32) - 1),
 )
 def test_any_span_is_read_as_it_was_written(
     trace_id: int,
@@ -106,6 +107,7 @@ def test_any_span_is_read_as_it_was_written(
     end: int,
     failed: bool,  # noqa: FBT001 (drawn)
     message: str,
+    dropped: int,
 ) -> None:
     found = span(
         trace_id=trace_id,
@@ -118,6 +120,7 @@ def test_any_span_is_read_as_it_was_written(
         end_ns=end,
         status=2 if failed else 0,
         status_message=message,
+        dropped_attributes=dropped,
     )
     wanted = Span(
         trace_id=trace_id.to_bytes(16, "big"),
@@ -129,6 +132,7 @@ def test_any_span_is_read_as_it_was_written(
         kind=Span.SPAN_KIND_CLIENT,
         start_time_unix_nano=start,
         end_time_unix_nano=end,
+        dropped_attributes_count=dropped,
     )
     if failed:
         wanted.status.code, wanted.status.message = Status.STATUS_CODE_ERROR, readable(message)
