@@ -22,7 +22,7 @@ EXAMPLES = Path(simulated_provider.__file__).parent.parent
 def service(name: str, environ: Mapping[str, str], output: Path) -> Generator[str]:
     """A service of `saas` under `opentelemetry-instrument`; its address.
 
-    What it prints goes to `output`. It is stopped by SIGINT, after which its spans are exported.
+    What it prints goes to `output`, and its records go through a spool beside that. It is stopped by SIGTERM.
     """
     argv = [
         str(Path(sys.executable).with_name("opentelemetry-instrument")),
@@ -33,6 +33,8 @@ def service(name: str, environ: Mapping[str, str], output: Path) -> Generator[st
         "OTEL_SERVICE_NAME": name,
         "OTEL_METRICS_EXPORTER": "none",
         "OTEL_LOGS_EXPORTER": "none",
+        "SPANMETER_EXPORTER": "otlp",
+        "SPANMETER_SPOOL": str(output.parent / "spool"),
     }
     with (
         output.open("wb") as printed,
@@ -48,7 +50,7 @@ def service(name: str, environ: Mapping[str, str], output: Path) -> Generator[st
         try:
             yield _address(process.stderr)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             process.stderr.read()
 
 

@@ -39,7 +39,9 @@ def provider() -> Generator[SimulatedProvider]:
 
 
 @pytest.fixture
-def environ(timescale_dsn: str, provider: SimulatedProvider) -> Generator[dict[str, str]]:
+def environ(
+    timescale_dsn: str, provider: SimulatedProvider, tmp_path: Path
+) -> Generator[dict[str, str]]:
     """The environment of a service whose spans go to a real collector."""
     with Collector(CollectorSettings(dsn=timescale_dsn, grpc="127.0.0.1:0")) as collector:
         yield {
@@ -49,7 +51,8 @@ def environ(timescale_dsn: str, provider: SimulatedProvider) -> Generator[dict[s
             "OTEL_TRACES_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector.grpc_address}",
-            "OTEL_BSP_SCHEDULE_DELAY": "200",
+            "SPANMETER_EXPORTER": "otlp",
+            "SPANMETER_SPOOL": str(tmp_path / "spool"),
             "OTEL_METRICS_EXPORTER": "none",
             "OTEL_LOGS_EXPORTER": "none",
         }
@@ -87,7 +90,8 @@ def _said(ready: str, log: Path, process: subprocess.Popen[bytes]) -> re.Match[s
 
 
 def tenants_of_rows(dsn: str, count: int) -> dict[str, str | None]:
-    """Whose each row is, by the id of its response, once there are as many."""
+    """Whose each row is, by the id of its response, once there are as many: what a process could not
+    deliver before its end is delivered by the next of its service, or by `spanmeter spool flush`."""
     deadline = time.monotonic() + 60
     with psycopg.connect(dsn, autocommit=True) as connection:
         while True:
@@ -124,7 +128,7 @@ def test_gunicorn_with_four_workers(
     argv += [*(["--preload"] if preload else []), "deployed.wsgi_app:application"]
     with running(argv, environ, r"Listening at: (http://\S+)", tmp_path / "log") as listening:
         answers = post_all(listening[1])
-        rows = tenants_of_rows(timescale_dsn, len(answers))
+    rows = tenants_of_rows(timescale_dsn, len(answers))
     assert rows == {answer["id"]: answer["customer"] for answer in answers}
     assert len({answer["process"] for answer in answers}) > 1
 
@@ -138,7 +142,7 @@ def test_uvicorn_with_two_workers(
     argv = ["uvicorn", "--workers", "2", "--port", str(port), "deployed.asgi_app:app"]
     with running(argv, environ, "Application startup complete", tmp_path / "log"):
         answers = post_all(f"http://127.0.0.1:{port}")
-        rows = tenants_of_rows(timescale_dsn, 2 * len(answers))
+    rows = tenants_of_rows(timescale_dsn, 2 * len(answers))
     assert len(rows) == 2 * len(answers)
     assert rows.items() >= {answer["id"]: answer["customer"] for answer in answers}.items()
     assert sorted(map(str, rows.values())) == sorted(asked_for(provider))
@@ -176,7 +180,7 @@ def test_a_celery_worker(
         with usage(tenant_id="nested"):
             nested = sent.app.AsyncResult(sent.index.delay("nested").get(timeout=60))
         answers = [result.get(timeout=60) for result in [*results, nobodys, nested]]
-        rows = tenants_of_rows(timescale_dsn, len(answers))
+    rows = tenants_of_rows(timescale_dsn, len(answers))
     expected = {answer["id"]: answer["customer"] for answer in answers}
     expected[nobodys.get()["id"]] = None
     assert rows == expected

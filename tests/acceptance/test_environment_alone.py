@@ -32,7 +32,6 @@ def gateway(dsn: str, tmp_path: Path) -> Generator[str]:
             "OTEL_TRACES_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector.grpc_address}",
-            "OTEL_BSP_SCHEDULE_DELAY": "500",
         }
         inner, outer = exporting | vendors(provider), exporting.copy()
         with (

@@ -93,10 +93,10 @@ class Child:
         if code != 0:
             raise ChildFailed(f"{self.name} ended with exit code {code}{self.tail()}")
 
-    def stop(self, grace: float, request: signal.Signals = signal.SIGTERM) -> bool:
+    def stop(self, grace: float) -> bool:
         """Ask the program to end; after `grace` seconds kill it. True if it ended by itself."""
         if self._process.poll() is None:
-            self._signal(request)
+            self._signal(signal.SIGTERM)
         try:
             self._process.wait(grace)
             return True

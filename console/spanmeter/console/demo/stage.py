@@ -5,7 +5,6 @@ What is metered is metered by `opentelemetry-instrument` and these environment v
 
 import json
 import os
-import signal
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,7 @@ class Stage:
 
     def __init__(self, logs: Path, grpc: str) -> None:
         self._logs = logs
-        self._environ = _environ(grpc)
+        self._environ = _environ(grpc) | {"SPANMETER_SPOOL": str(logs.parent / "spool")}
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -71,9 +70,8 @@ class Stage:
         self._start("traffic", [*argv, "--requests", str(requests)], {}).finish(_TRAFFIC_S)
 
     def stop(self, service: Child) -> None:
-        """End a service in order: what it still holds is exported before it is gone."""
-        # Not SIGTERM: uvicorn dies of it once it has shut down, and runs no exit hooks.
-        service.stop(_STOP_S, signal.SIGINT)
+        """End a service in order: what it still holds is delivered before it is gone."""
+        service.stop(_STOP_S)
 
     def _start(self, name: str, argv: Sequence[str], variables: dict[str, str]) -> Child:
         with signals_held():
@@ -110,6 +108,4 @@ def _environ(grpc: str) -> dict[str, str]:
         "OTEL_LOGS_EXPORTER": "none",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{grpc}",
-        # The default of 5 s would have people wait for rows that could be there.
-        "OTEL_BSP_SCHEDULE_DELAY": "500",
     }
