@@ -8,6 +8,7 @@ from typing import Any
 from opentelemetry.trace import TracerProvider
 
 from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.harvest.attaching import harvest, stop_harvest
 from spanmeter.instrumentation.installed import Coverage
 from spanmeter.instrumentation.recording import records
 from spanmeter.metering.attributes import SCOPE_PREFIX
@@ -22,6 +23,7 @@ def instrument(*, tracer_provider: TracerProvider | None = None) -> None:
     Spans go to `tracer_provider`, by default the global one.
     """
     records.tracer_provider = tracer_provider or records.tracer_provider
+    harvest(tracer_provider)
     for instrumentor in _instrumentors():
         if not instrumentor.is_instrumented_by_opentelemetry:
             guarded(instrumentor.instrument)(tracer_provider=tracer_provider)
@@ -30,6 +32,7 @@ def instrument(*, tracer_provider: TracerProvider | None = None) -> None:
 def uninstrument() -> None:
     """Lets calls pass unmetered again. What is recorded by hand goes to the global provider."""
     records.tracer_provider = None
+    stop_harvest()
     for instrumentor in _instrumentors():
         if instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.uninstrument()

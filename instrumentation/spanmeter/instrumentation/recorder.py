@@ -23,6 +23,7 @@ from opentelemetry.trace import (
 )
 
 from spanmeter.instrumentation.guard import report
+from spanmeter.instrumentation.harvest import lineage
 from spanmeter.instrumentation.pipeline.pipeline import Pipeline
 from spanmeter.instrumentation.pipeline.shared import shared
 from spanmeter.instrumentation.version import VERSION
@@ -67,6 +68,7 @@ class Recorder:
             # There is no tracing here, or it is switched off: then nobody else makes ids.
             ids = _made_below(parent)
             span = NonRecordingSpan(ids)
+        lineage.record_begun(ids, parent, context)
         return Recording(self, span, ids, parent, name, kind, start, attributes)
 
 
@@ -100,6 +102,7 @@ class Recording:
     ) -> None:
         """Makes the record, with these attributes beside those that it began with."""
         end = time.time_ns() if end_ns is None else end_ns
+        lineage.record_ended(self._ids, attributes)
         if (pipeline := self._recorder.pipeline) is not None:
             self._record(pipeline, attributes, end, failed=failed)
         span = self.span

@@ -1,0 +1,125 @@
+"""Which spans are open, what they are inside of, and where our own records are among them.
+
+A call is recorded once: not by the span of another that has our record inside, or is itself inside what
+we record, or tells of a response that we have recorded.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanContext
+
+from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.identity import Identity, identity_in
+from spanmeter.metering import attributes as names
+
+MAX_OPEN: Final = 10_000
+"""Spans that are known at a time. Those that nobody ever ends are forgotten in time."""
+
+MAX_RESPONSES: Final = 10_000
+"""Responses that are known to be recorded: an hour's for a busy process."""
+
+LONG_ID: Final = 20
+"""Characters. Ids as long as providers' own are unique."""
+
+
+class Open:
+    """A span that has not ended.
+
+    `recorded` is whether it is inside what one of our records tells of, `covers` whether there is a
+    record of a call inside it. `attributes` are those of a span that is probably about a model, as far as
+    they are metered; `whole` is whether none of them was lost to the SDK's limits. `callsite` is where a
+    span that is nobody's was made.
+    """
+
+    __slots__ = (
+        "attributes",
+        "callsite",
+        "context",
+        "covers",
+        "outer",
+        "recorded",
+        "sampled",
+        "whole",
+    )
+
+    def __init__(
+        self, outer: "Open | None", *, context: Context, recorded: bool, sampled: bool
+    ) -> None:
+        self.outer = outer
+        self.context = context
+        self.recorded: bool = recorded or (outer is not None and outer.recorded)
+        self.sampled = sampled
+        self.covers = False
+        self.attributes: dict[str, object] | None = None
+        self.whole = False
+        self.callsite: str | None = None
+
+    def identity(self) -> Identity:
+        """Whose span it is: what was in force where it started, else around it."""
+        span: Open | None = self
+        while span is not None:
+            if identity := identity_in(span.context):
+                return identity
+            span = span.outer
+        return {}
+
+
+_open: Final[OrderedDict[int, Open]] = OrderedDict()
+_responses: Final[OrderedDict[tuple[str, int], None]] = OrderedDict()
+
+
+def opened(span_id: int, span: Open) -> None:
+    """A span has started."""
+    _open[span_id] = span
+    while len(_open) > MAX_OPEN:
+        _open.popitem(last=False)
+
+
+def open_span(ids: SpanContext | None) -> Open | None:
+    """The span of these ids while it is open."""
+    return _open.get(ids.span_id) if ids is not None else None
+
+
+def ended(span_id: int) -> Open | None:
+    """A span has ended; what was known of it."""
+    return _open.pop(span_id, None)
+
+
+def covered(span: Open | None) -> None:
+    """There is a record of a call inside this span, and so inside all that it is in."""
+    while span is not None and not span.covers:
+        span.covers = True
+        span = span.outer
+
+
+@guarded
+def record_begun(ids: SpanContext, parent: SpanContext, context: Context) -> None:
+    """One of our own records has begun."""
+    outer = _open.get(parent.span_id)
+    covered(outer)
+    sampled = ids.trace_flags.sampled
+    opened(ids.span_id, Open(outer, context=context, recorded=True, sampled=sampled))
+
+
+@guarded
+def record_ended(ids: SpanContext, attributes: Mapping[str, object]) -> None:
+    """One of our own records is made."""
+    _open.pop(ids.span_id, None)
+    response_id = attributes.get(names.RESPONSE_ID)
+    if isinstance(response_id, str):
+        _responses[_response(response_id, ids.trace_id)] = None
+        while len(_responses) > MAX_RESPONSES:
+            _responses.popitem(last=False)
+
+
+def is_response_recorded(response_id: object, trace_id: int) -> bool:
+    """Whether one of our own records tells of the call that this is the response to."""
+    return isinstance(response_id, str) and _response(response_id, trace_id) in _responses
+
+
+def _response(response_id: str, trace_id: int) -> tuple[str, int]:
+    """Short ids come round again: Ollama draws `chatcmpl-0` to `chatcmpl-998`."""
+    return response_id, trace_id if len(response_id) < LONG_ID else 0
