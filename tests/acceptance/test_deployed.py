@@ -140,6 +140,8 @@ def test_uvicorn_with_two_workers(
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     argv = ["uvicorn", "--workers", "2", "--port", str(port), "deployed.asgi_app:app"]
+    # A busy machine takes longer to load the application than uvicorn waits for a worker by default.
+    argv += ["--timeout-worker-healthcheck", "60"]
     with running(argv, environ, "Application startup complete", tmp_path / "log"):
         answers = post_all(f"http://127.0.0.1:{port}")
     rows = tenants_of_rows(timescale_dsn, 2 * len(answers))
