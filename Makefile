@@ -9,7 +9,7 @@ EXTRAS := collector,embedded,otlp-grpc,demo
 # The stamp is named by what it depends on, so a checkout of other requirements installs again.
 STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
 
-.PHONY: venv demo test bench-overhead test-matrix check fmt clean
+.PHONY: venv demo test bench-overhead bench-ingest test-matrix check fmt clean
 .DEFAULT_GOAL := test
 
 venv: $(STAMP)
@@ -46,6 +46,12 @@ bench-overhead: venv
 	    openai==3.52.0 opentelemetry-instrumentation-openai==0.62.4 \
 	    opentelemetry-instrumentation-genai-openai==1.3b0 openinference-instrumentation-openai==0.1.66
 	.venv-bench/bin/python benchmarks/overhead $(ARGS)
+
+# Spans committed a second through the collector, beside raw COPY of the same rows: two minutes.
+#   make bench-ingest ARGS="--rows 0 1000000 20000000 --only 512"
+bench-ingest: venv
+	@PYTHONPATH=tests $(BIN)/python -m databases prepare
+	PYTHONPATH=tests $(BIN)/python benchmarks/ingest $(ARGS)
 
 # Each check runs even where an earlier one fails: one run reports all there is to mend.
 check: venv
