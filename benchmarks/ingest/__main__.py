@@ -52,7 +52,7 @@ class Run(NamedTuple):
 def raw_copy(dsn: str, seconds: float) -> float:
     """Rows a second."""
     figures = _figures([_worker("raw_copy.py", dsn, seconds)])
-    return figures[0]["spans"] / figures[0]["seconds"]
+    return float(figures[0]["spans"] / figures[0]["seconds"])
 
 
 def measured(scenario: Scenario, dsn: str, seconds: float) -> Run:

@@ -4,9 +4,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import psycopg
+
 from databases import editions
 from databases.templates import fresh_database
-
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage.migrations import migrate
 

@@ -57,7 +57,7 @@ def main(dsn: str, seconds: float) -> None:
     template = rows()
     copied, took = 0, 0.0
     with psycopg.connect(dsn, autocommit=True) as connection:
-        types = dict(connection.execute(TYPES).fetchall())
+        types: dict[str, str] = dict(connection.execute(TYPES).fetchall())
         connection.adapters.register_dumper(dict, UsageJsonDumper)
         while took < seconds:
             batch = renewed(template)

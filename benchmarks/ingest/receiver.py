@@ -39,8 +39,7 @@ def receiver(dsn: str) -> Generator[Receiver]:
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
-        ready = process.stdout.readline()
+        ready = process.stdout.readline() if process.stdout else ""
         found = re.search(r"grpc=(\S+)", ready)
         if found is None:
             raise SystemExit(f"the collector did not start: {ready}")

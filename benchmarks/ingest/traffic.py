@@ -1,4 +1,4 @@
-"""The load: one export request of metering records as our instrumentation sends them, with ids that are renewed in place."""
+"""The load: an export request of metering records as our instrumentation sends them; its ids are renewed in place."""
 
 import os
 import time
