@@ -76,6 +76,7 @@ def _spans(request: ExportTraceServiceRequest) -> Iterator[Received]:
                         resource=resource,
                         scope_name=scope_name,
                         scope_version=scope_version,
+                        dropped_attributes=span.dropped_attributes_count,
                     ),
                     partial(replayable, resource_spans, scope_spans, span),
                 )
