@@ -31,6 +31,7 @@ class Who(NamedTuple):
     environment: str | None
     service_name: str | None
     callsite: str | None
+    attributed_by: str | None
 
 
 def read_who(attributes: Attributes, resource: Attributes, prefixed: Sequence[str]) -> Who:
@@ -39,8 +40,9 @@ def read_who(attributes: Attributes, resource: Attributes, prefixed: Sequence[st
     Raises `Unmeterable` for a value that no row can hold, and for an unknown account type, since
     whether the tenant is charged depends on it.
     """
+    tenant = text(attributes, names.TENANT_ID)
     return Who(
-        text(attributes, names.TENANT_ID),
+        tenant,
         text(attributes, names.WORKSPACE_ID),
         text(attributes, names.PROJECT_ID),
         text(attributes, names.USER_ID),
@@ -54,6 +56,7 @@ def read_who(attributes: Attributes, resource: Attributes, prefixed: Sequence[st
         text(resource, names.DEPLOYMENT_ENVIRONMENT_NAME),
         text(resource, names.SERVICE_NAME),
         descriptive(attributes, names.USAGE_CALLSITE),
+        None if tenant is None else names.TENANT_ID,
     )
 
 

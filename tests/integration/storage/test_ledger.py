@@ -16,7 +16,8 @@ from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage.ledger import REFUSED, LedgerWriter, Written
 from spanmeter.storage.rejected import RejectedSpan
 
-EVENTS = "SELECT * FROM usage_events"
+_COLUMNS = ", ".join((*UsageEvent._fields, "ingested_at"))
+EVENTS = f"SELECT {_COLUMNS} FROM usage_events"  # noqa: S608 - names of ours
 COUNT = "SELECT count(*) FROM usage_events"
 
 
@@ -78,6 +79,7 @@ def test_an_event_is_its_row(dsn: str, writer: LedgerWriter) -> None:
         environment="production",
         service_name="service",
         callsite="app.py:1",
+        attributed_by="tenant.id",
         provider="anthropic",
         operation="chat",
         request_model="asked",

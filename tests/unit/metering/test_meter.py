@@ -69,6 +69,7 @@ def test_every_attribute_of_ours_finds_its_column() -> None:
         environment="production",
         service_name="api",
         callsite="app.py:7",
+        attributed_by="tenant.id",
         provider="openai",
         operation="chat",
         request_model="gpt-4o-mini",
