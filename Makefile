@@ -7,9 +7,11 @@ ROOTS := instrumentation metering storage collector_receiver console examples te
 EXTRAS := collector,embedded,otlp-grpc,demo
 
 # The stamp is named by what it depends on, so a checkout of other requirements installs again.
-STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
+# The compiled decoder is made with the install.
+STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt hatch_build.py \
+    collector_receiver/spanmeter/collector_receiver/*.c | sha256sum | cut -c1-12)
 
-.PHONY: venv demo test bench-overhead bench-ingest test-matrix check fmt clean
+.PHONY: venv demo test bench-overhead bench-ingest fuzz test-matrix check fmt clean
 .DEFAULT_GOAL := test
 
 venv: $(STAMP)
@@ -38,6 +40,11 @@ test: venv
 test-matrix: venv
 	@PYTHONPATH=tests:examples $(BIN)/python -m matrix
 	@PYTHONPATH=tests:examples $(BIN)/python -m matrix.suites
+
+# The fuzz tests, for as long as you like: make fuzz SECONDS=3600.
+SECONDS ?= 300
+fuzz: venv
+	SPANMETER_FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -n 2 --timeout 0 tests -k fuzz $(ARGS)
 
 # What metering adds to a call, beside other instrumentations; they have an environment of their own.
 bench-overhead: venv

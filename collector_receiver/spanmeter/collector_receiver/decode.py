@@ -18,9 +18,7 @@ class Undecodable(ValueError):
     """The bytes are no export request of spans that can be taken. Sending them again will not help."""
 
 
-def decode(
-    body: bytes, *, max_spans: int, max_attributes: int = MAX_ATTRIBUTES
-) -> list[Received]:
+def decode(body: bytes, *, max_spans: int, max_attributes: int = MAX_ATTRIBUTES) -> list[Received]:
     """The spans of a serialized `ExportTraceServiceRequest`, in the order they came in.
 
     Raises `Undecodable` for bytes that are none, for more than `max_spans` spans or `max_attributes` attributes (with
@@ -33,8 +31,8 @@ def decode(
         raise Undecodable(f"the request is no ExportTraceServiceRequest: {error}") from error
     except TooLarge as error:
         raise Undecodable(
-            f"the request holds {error}; at most {max_spans} spans and {max_attributes} attributes are taken at once; "
-            "lower the exporter's batch size"
+            f"the request holds {error}, and at most {max_spans} spans with {max_attributes} attributes are taken "
+            "at once; lower the exporter's batch size"
         ) from error
     if received and not any(span.trace_id or span.span_id for span, _ in received):
         raise Undecodable(

@@ -8,12 +8,13 @@ from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.committer import Committer, Rejection, Submission
 from spanmeter.collector_receiver.counters import Counters, Counts
-from spanmeter.collector_receiver.decode import Received, decode
+from spanmeter.collector_receiver.decode import decode
+from spanmeter.collector_receiver.received import Received
 from spanmeter.metering import attributes as names
 from spanmeter.metering.meter import Meter
 from spanmeter.metering.span import Span
 from spanmeter.metering.unmeterable import Unmeterable
-from spanmeter.storage.ledger import Metered
+from spanmeter.storage.metered import Metered
 from spanmeter.storage.rejected import RejectedSpan
 
 logger = logging.getLogger(__name__)

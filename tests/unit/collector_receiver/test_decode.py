@@ -123,7 +123,7 @@ def test_values_nested_without_end_are_undecodable() -> None:
 
 
 def test_more_spans_than_the_limit_are_undecodable_and_the_sender_learns_both_numbers() -> None:
-    with pytest.raises(Undecodable, match="3 spans and at most 2"):
+    with pytest.raises(Undecodable, match="3 spans, and at most 2 spans"):
         decode(otlp.llm_request(3), max_spans=2)
 
 

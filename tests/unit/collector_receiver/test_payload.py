@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 import otlp
-from spanmeter.collector_receiver.decode import Received, decode
+from spanmeter.collector_receiver.decode import decode
+from spanmeter.collector_receiver.received import Received
 from spanmeter.metering.meter import Meter
 from spanmeter.metering.rates import Rates
 
