@@ -3,9 +3,8 @@
 from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
-from spanmeter.metering.dialects import Dialect
 from spanmeter.metering.providers import canonical_provider
-from spanmeter.metering.reading import first_text, flag, text
+from spanmeter.metering.reading import flag, text
 from spanmeter.metering.span import Attributes
 from spanmeter.metering.unmeterable import Unmeterable
 
@@ -29,30 +28,30 @@ class Called(NamedTuple):
     byok: bool
 
 
-def read_called(attributes: Attributes, dialect: Dialect, operation: str) -> Called:
+def read_called(attributes: Attributes, operation: str) -> Called:
     """The request a span is of. Raises `Unmeterable` without a provider, or without any model where
     there must be one."""
-    provider = canonical_provider(first_text(attributes, dialect.provider) or "")
+    provider = canonical_provider(text(attributes, names.PROVIDER_NAME) or "")
     if not provider and operation == names.RECORDED:
         provider = names.SELF_HOSTED
     if not provider:
         raise Unmeterable(
-            "no_provider", f"{dialect.provider[0]} is missing; no rate can be found without it"
+            "no_provider", f"{names.PROVIDER_NAME} is missing; no rate can be found without it"
         )
-    request_model = first_text(attributes, dialect.request_model)
-    response_model = first_text(attributes, dialect.response_model)
+    request_model = text(attributes, names.REQUEST_MODEL)
+    response_model = text(attributes, names.RESPONSE_MODEL)
     if request_model is None and response_model is None and operation in NEED_A_MODEL:
         raise Unmeterable(
             "no_model",
-            f"neither {dialect.request_model[0]} nor {dialect.response_model[0]} is given",
+            f"neither {names.REQUEST_MODEL} nor {names.RESPONSE_MODEL} is given",
         )
     return Called(
         provider,
         operation,
         request_model,
         response_model,
-        first_text(attributes, dialect.response_id),
+        text(attributes, names.RESPONSE_ID),
         text(attributes, names.USAGE_REGION),
-        first_text(attributes, dialect.service_tier),
+        text(attributes, names.USAGE_SERVICE_TIER),
         flag(attributes, names.USAGE_BYOK),
     )

@@ -9,7 +9,7 @@ from spanmeter.metering import attributes as names
 from spanmeter.metering.billable import Facts, billable_state
 from spanmeter.metering.called import Called, read_called
 from spanmeter.metering.costing import UNPRICED, Cost, Quantities, cost_of, priced_quantities
-from spanmeter.metering.dialects import dialect_of
+from spanmeter.metering.dialects import Call, call_of
 from spanmeter.metering.outcome import Outcome, read_outcome, was_refused
 from spanmeter.metering.quantities import check_parts, read_quantities
 from spanmeter.metering.rates import Rates
@@ -18,6 +18,7 @@ from spanmeter.metering.reading import mended, text
 from spanmeter.metering.span import Attributes, Span
 from spanmeter.metering.tokens import Tokens, read_tokens
 from spanmeter.metering.unit_rates import Rate
+from spanmeter.metering.unmeterable import Unmeterable
 from spanmeter.metering.usage_event import BillableState, CostQuality, UsageEvent, UsageSource
 from spanmeter.metering.usage_source import read_usage_source
 from spanmeter.metering.when import When, read_when
@@ -103,44 +104,48 @@ class Meter:
 
         Raises `Unmeterable` where it is one, and cannot be booked as it stands.
         """
-        recognised = dialect_of(span)
-        if recognised is None:
+        call = call_of(span)
+        if call is None:
             return None
-        dialect, operation = recognised
-        attributes = span.attributes
+        attributes = call.attributes
         prefixed = [name for name in attributes if name.startswith(PREFIXES)]
         when = read_when(span, now, self._max_age, self._max_ahead)
         who = read_who(attributes, span.resource, prefixed)
-        called = read_called(attributes, dialect, operation)
-        outcome = read_outcome(span, dialect)
-        tokens = read_tokens(attributes, dialect, prefixed)
-        others = read_quantities(attributes, dialect, prefixed)
+        called = read_called(attributes, call.operation)
+        outcome = read_outcome(span, attributes)
+        tokens = read_tokens(attributes, prefixed)
+        others = read_quantities(attributes, prefixed)
         reported = tokens.reported or bool(others)
+        if span.dropped_attributes and not reported:
+            _check_complete(span, attributes, outcome)
         source = read_usage_source(attributes, reported=reported)
         quantities = priced_quantities(tokens, others) if reported else {}
         check_parts(quantities, others)
-        cost, rate_version = self._cost(called, outcome, quantities, attributes, when.time)
+        cost, rate_version = self._cost(call, called, outcome, quantities, when.time)
         counted = Counted(others, source, raw_usage(attributes))
         charge = _charge(attributes, who, outcome, tokens, cost, rate_version)
-        told = Told(dialect.name, mended(span.scope_name), mended(span.scope_version))
+        told = Told(call.dialect, mended(span.scope_name), mended(span.scope_version))
         return UsageEvent._make((*when, *who, *called, *outcome, *tokens, *counted, *charge, *told))
 
     def _cost(
         self,
+        call: Call,
         called: Called,
         outcome: Outcome,
         quantities: Quantities,
-        attributes: Attributes,
         at: datetime,
     ) -> tuple[Cost, str | None]:
         """The cost, and the rate or rule that made it. No quantities are none reported."""
-        if not quantities and was_refused(attributes, outcome.status):
+        if not quantities and was_refused(call.attributes, outcome.status):
             return NOTHING, REFUSED_RULE
         if (called.provider, called.operation) in FREE:
             return NOTHING, FREE_RULE
         rate = self._rate(called, at) if quantities else None
         if rate is None:
             return UNPRICED, None
+        if call.by_model:
+            # The model's maker stands in for whoever served it.
+            rate = rate._replace(matched=False)
         cost = cost_of(quantities, rate)
         return cost, f"{self._rates.version}#{rate.name}" if cost.amount is not None else None
 
@@ -154,6 +159,16 @@ class Meter:
             # The price of the model that was asked for stands in for that of the one that answered.
             stands_in = stands_in or answered is not None
         return rate._replace(matched=False) if rate is not None and stands_in else rate
+
+
+def _check_complete(span: Span, attributes: Attributes, outcome: Outcome) -> None:
+    """Counts that an SDK left out for want of room are not counts of nothing."""
+    if not was_refused(attributes, outcome.status):
+        raise Unmeterable(
+            "dropped_attributes",
+            f"the span has no counts, and its SDK left out {span.dropped_attributes} of its "
+            "attributes; raise OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        )
 
 
 def _charge(

@@ -36,16 +36,6 @@ def text(attributes: Attributes, name: str) -> str | None:
     return storable(name, _spelled(name, value)) or None
 
 
-def first_text(attributes: Attributes, names: tuple[str, ...]) -> str | None:
-    """`text` of the first of `names` that is present: newest name first."""
-    for name in names:
-        if name in attributes:
-            value = text(attributes, name)
-            if value is not None:
-                return value
-    return None
-
-
 def storable(name: str, value: str) -> str:
     """The text itself, if a database takes it. Raises `Unmeterable` for what none does."""
     if "\0" in value:
@@ -87,16 +77,6 @@ def count(attributes: Attributes, name: str) -> int | None:
     raise Unmeterable(
         "bad_count", f"{name} is {shown(value)}; a count lies between 0 and {MAX_COUNT}"
     )
-
-
-def first_count(attributes: Attributes, names: tuple[str, ...]) -> int | None:
-    """`count` of the first of `names` that is present: newest name first."""
-    for name in names:
-        if name in attributes:
-            value = count(attributes, name)
-            if value is not None:
-                return value
-    return None
 
 
 def flag(attributes: Attributes, name: str) -> bool:
