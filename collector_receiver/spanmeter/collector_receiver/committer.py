@@ -9,16 +9,14 @@ meanwhile: one that does so adds nothing, and one that does not has lost nothing
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from spanmeter.collector_receiver.counters import Counters, Counts
+from spanmeter.collector_receiver.fair_queue import FairQueue
+from spanmeter.collector_receiver.submission import Rejection, Submission
 from spanmeter.storage.errors import DatabaseUnavailable
-from spanmeter.storage.ledger import REFUSED, LedgerWriter, Metered, Written
-from spanmeter.storage.rejected import RejectedSpan
+from spanmeter.storage.ledger import LedgerWriter, Written
 
 logger = logging.getLogger(__name__)
 
@@ -26,36 +24,8 @@ PAUSE: Final = 0.1
 """Seconds between two attempts while the database is away; short against the hold, so that a blip is not seen."""
 
 
-class QueueFull(Exception):
-    """There is no room for this request until others are committed."""
-
-
 class NotCommitted(Exception):
     """The collector stopped before this request could be committed."""
-
-
-class Rejection(NamedTuple):
-    """Why a span of the request is in `rejected_spans` and not in the ledger."""
-
-    reason: str
-    detail: str
-
-
-@dataclass(slots=True, eq=False)
-class Submission:
-    """What one export request asks to have committed, all of it or nothing."""
-
-    batch: list[Metered]
-    rejected: list[RejectedSpan]
-    size: int
-    """Bytes of the request as it came in."""
-    arrived: float = field(default_factory=time.monotonic)
-    committed: Future[list[Rejection]] = field(default_factory=Future[list[Rejection]])
-    """Set when all of it is durable, to what of it was rejected, by metering or by the database."""
-
-    @property
-    def rows(self) -> int:
-        return len(self.batch) + len(self.rejected)
 
 
 class Committer:
@@ -79,10 +49,8 @@ class Committer:
         self._counters = counters
         self._max_rows = rows
         self._linger = linger
-        self._max_bytes = queue_bytes
         self._changed = threading.Condition()
-        self._queue: deque[Submission] = deque()
-        self._bytes = 0
+        self._queue = FairQueue(queue_bytes)
         self._available = True
         self._closing = False
         self._abandoned = threading.Event()
@@ -104,12 +72,11 @@ class Committer:
         with self._changed:
             if self._closing:
                 raise NotCommitted("the collector is stopping")
-            # An empty queue takes any one request, so that none is too large for ever.
-            if self._bytes and self._bytes + submission.size > self._max_bytes:
-                raise QueueFull(f"{self._bytes} bytes of requests wait for the database already")
-            self._queue.append(submission)
-            self._bytes += submission.size
-            self._changed.notify()
+            first = not self._queue
+            self._queue.add(submission)
+            # In between, a writer waits for company and wakes up by itself.
+            if first or self._queue.rows >= self._max_rows:
+                self._changed.notify()
 
     def close(self, timeout: float) -> None:
         """Take nothing more, commit what is queued for up to `timeout` seconds, then give up the rest."""
@@ -128,8 +95,7 @@ class Committer:
         """Give up what is queued, a `close` under way included. None of it was acknowledged."""
         self._abandoned.set()
         with self._changed:
-            left = list(self._queue)
-            self._queue.clear()
+            left = self._queue.take(self._queue.rows)
         for submission in left:
             submission.committed.set_exception(NotCommitted("the collector stopped"))
         if left:
@@ -157,19 +123,17 @@ class Committer:
 
     def _gather(self) -> None:
         """Wait for company: until the group is full or its first request has waited long enough."""
-        while self._queue and not self._closing:
-            left = self._queue[0].arrived + self._linger - time.monotonic()
-            if left <= 0 or sum(s.rows for s in self._queue) >= self._max_rows:
+        while self._queue and not self._closing and self._queue.rows < self._max_rows:
+            left = self._queue.since + self._linger - time.monotonic()
+            if left <= 0:
                 return
             self._changed.wait(left)
 
     def _next_group(self) -> list[Submission]:
         # While the database is away one request at a time is enough to find out whether it is back.
-        room = self._max_rows if self._available else 1
-        group: list[Submission] = []
-        while self._queue and (not group or self._queue[0].rows <= room):
-            group.append(self._queue.popleft())
-            room -= group[-1].rows
+        group = self._queue.take(self._max_rows if self._available else 1)
+        if self._queue:
+            self._changed.notify()
         return group
 
     def _commit(self, ledger: LedgerWriter, group: list[Submission]) -> None:
@@ -216,13 +180,13 @@ class Committer:
             logger.warning("cannot commit for now, requests are held: %s", error)
         with self._changed:
             self._available = False
-            self._queue.extendleft(reversed(group))
+            self._queue.put_back(group)
         if self._abandoned.wait(PAUSE):
             self.abandon()
 
     def _release(self, group: list[Submission]) -> None:
         with self._changed:
-            self._bytes -= sum(submission.size for submission in group)
+            self._queue.release(group)
 
 
 def _outcomes(group: list[Submission], written: Written) -> list[list[Rejection]]:
@@ -231,7 +195,9 @@ def _outcomes(group: list[Submission], written: Written) -> list[list[Rejection]
     first = 0
     for submission in group:
         last = first + len(submission.batch)
-        refused = [Rejection(REFUSED, r.detail) for r in written.refused if first <= r.index < last]
+        refused = [
+            Rejection(r.reason, r.detail) for r in written.refused if first <= r.index < last
+        ]
         outcomes.append([Rejection(s.reason, s.detail) for s in submission.rejected] + refused)
         first = last
     return outcomes

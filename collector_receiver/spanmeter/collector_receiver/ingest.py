@@ -6,10 +6,11 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from spanmeter.collector_receiver.committer import Committer, Rejection, Submission
+from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.decode import decode
 from spanmeter.collector_receiver.received import Received
+from spanmeter.collector_receiver.submission import Rejection, Submission
 from spanmeter.metering import attributes as names
 from spanmeter.metering.meter import Meter
 from spanmeter.metering.span import Span
@@ -35,20 +36,27 @@ class Ingest:
     """Takes the bytes of export requests; what they held is committed in groups with that of others."""
 
     def __init__(
-        self, meter: Meter, committer: Committer, counters: Counters, *, max_spans: int
+        self,
+        meter: Meter,
+        committer: Committer,
+        counters: Counters,
+        *,
+        max_spans: int,
+        max_attributes: int,
     ) -> None:
         self._meter = meter
         self._committer = committer
         self._counters = counters
         self._max_spans = max_spans
+        self._max_attributes = max_attributes
 
-    def __call__(self, body: bytes) -> Accepted:
-        """Decode and meter a serialized export request, and queue it to be committed.
+    def __call__(self, body: bytes, sender: str = "") -> Accepted:
+        """Decode and meter a serialized export request, and queue it to be committed in its sender's turn.
 
         Raises `Undecodable`, `QueueFull` or `NotCommitted`, and then nothing of it is stored.
         """
-        received = decode(body, max_spans=self._max_spans)
-        submission = self._metered(received, size=len(body))
+        received = decode(body, max_spans=self._max_spans, max_attributes=self._max_attributes)
+        submission = self._metered(received, len(body), sender)
         if submission.rows:
             self._committer.submit(submission)
         else:
@@ -56,7 +64,7 @@ class Ingest:
         self._counters.add(Counts(received=len(received), not_llm=len(received) - submission.rows))
         return Accepted(len(received), submission.committed)
 
-    def _metered(self, received: list[Received], size: int) -> Submission:
+    def _metered(self, received: list[Received], body_bytes: int, sender: str) -> Submission:
         now = datetime.now(UTC)
         batch: list[Metered] = []
         rejected: list[RejectedSpan] = []
@@ -72,7 +80,7 @@ class Ingest:
             else:
                 if event is not None:
                     batch.append(Metered(event, payload))
-        return Submission(batch, rejected, size)
+        return Submission(batch, rejected, body_bytes, sender)
 
 
 def _rejected(span: Span, reason: str, detail: str, payload: Callable[[], bytes]) -> RejectedSpan:

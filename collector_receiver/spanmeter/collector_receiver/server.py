@@ -14,6 +14,7 @@ import grpc
 
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
+from spanmeter.collector_receiver.decode import DECODER
 from spanmeter.collector_receiver.health import HealthService
 from spanmeter.collector_receiver.ingest import Ingest
 from spanmeter.collector_receiver.service import SERVICE, TraceService
@@ -49,11 +50,16 @@ class Collector:
         )
         meter = Meter(Rates.pinned(), max_age=settings.max_age, max_ahead=settings.max_ahead)
         ingest = Ingest(
-            meter, self._committer, self._counters, max_spans=settings.max_request_spans
+            meter,
+            self._committer,
+            self._counters,
+            max_spans=settings.max_request_spans,
+            max_attributes=settings.max_request_attributes,
         )
         traces = TraceService(
             ingest,
             self._counters,
+            handlers=settings.handlers,
             hold=settings.hold,
             deadline_margin=settings.deadline_margin,
         )
@@ -88,7 +94,7 @@ class Collector:
         self._address = self._bind(self._settings.grpc)
         self._committer.start()
         self._server.start()
-        logger.info("receiving OTLP over gRPC on %s", self._address)
+        logger.info("receiving OTLP over gRPC on %s; decoder: %s", self._address, DECODER)
 
     def stop(self, grace: float) -> None:
         """Take nothing new, answer what is under way within `grace` seconds, commit what is queued, stop.

@@ -17,11 +17,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from spanmeter.collector_receiver.committer import NotCommitted, QueueFull, Rejection
+from spanmeter.collector_receiver.committer import NotCommitted
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.decode import Undecodable
+from spanmeter.collector_receiver.fair_queue import QueueFull
+from spanmeter.collector_receiver.handler_shares import HandlerShares, TooManyAtOnce
 from spanmeter.collector_receiver.ingest import Ingest
 from spanmeter.collector_receiver.retry import retry_trailers
+from spanmeter.collector_receiver.submission import Rejection
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +40,16 @@ class TraceService:
     """Answers `Export`, after the commit. A request waits for it at most `hold` seconds."""
 
     def __init__(
-        self, ingest: Ingest, counters: Counters, *, hold: float, deadline_margin: float
+        self,
+        ingest: Ingest,
+        counters: Counters,
+        *,
+        handlers: int,
+        hold: float,
+        deadline_margin: float,
     ) -> None:
         self._ingest = ingest
+        self._shares = HandlerShares(handlers)
         self._counters = counters
         self._hold = hold
         self._deadline_margin = deadline_margin
@@ -52,13 +62,14 @@ class TraceService:
     def export(self, body: bytes, context: grpc.ServicerContext) -> bytes:
         """Store what a serialized `ExportTraceServiceRequest` holds; the response, serialized."""
         try:
-            accepted = self._ingest(body)
-            rejected = accepted.committed.result(self._patience(context))
+            with self._shares.taken_by(sender := _host(context.peer())):
+                accepted = self._ingest(body, sender)
+                rejected = accepted.committed.result(self._patience(context))
         except Undecodable as error:
             self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except TimeoutError:
             self._ask_again(context, "the database has not confirmed the spans yet")
-        except (QueueFull, NotCommitted) as error:
+        except (QueueFull, NotCommitted, TooManyAtOnce) as error:
             self._ask_again(context, str(error))
         except Exception:
             logger.exception("could not take an export request of %d bytes", len(body))
@@ -79,6 +90,11 @@ class TraceService:
     ) -> NoReturn:
         self._counters.add(Counts(refused=1))
         context.abort(code, message[:MAX_MESSAGE])
+
+
+def _host(peer: str) -> str:
+    """The sender: `ipv4:10.0.0.7:52344` without its port, which each of its processes has another of."""
+    return peer.rpartition(":")[0] or peer
 
 
 def _response(rejected: list[Rejection], spans: int) -> bytes:

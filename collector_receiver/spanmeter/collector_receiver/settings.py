@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from spanmeter.collector_receiver.decode import MAX_ATTRIBUTES
+
 MIB = 1024 * 1024
 
 
@@ -16,8 +18,9 @@ class CollectorSettings:
     grpc: str = "127.0.0.1:4317"
     """HOST:PORT for OTLP over gRPC. Port 0 picks a free one; `Collector.grpc_address` tells which."""
 
-    handlers: int = 64
-    """Threads that answer export requests. Each waits for its commit, so this bounds the requests in one."""
+    handlers: int = 256
+    """Threads that answer export requests. Each waits for its commit, so this bounds the requests under way; one
+    sender may have three quarters of them."""
 
     writers: int = 1
     """Threads, each with a connection of its own, that commit. One keeps about 60,000 rows/s on two cores."""
@@ -28,14 +31,18 @@ class CollectorSettings:
     max_request_spans: int = 20_000
     """The most spans in one export request. SDKs send 512, the OpenTelemetry Collector 8,192."""
 
+    max_request_attributes: int = MAX_ATTRIBUTES
+    """The most attributes in one export request, with items of lists, events and links."""
+
     commit_rows: int = 8192
     """A group commit closes when it has this many rows …"""
 
     commit_linger: float = 0.005
     """… or when its oldest request has waited this long."""
 
-    queue_bytes: int = 64 * MIB
-    """Requests waiting for their commit, as they came in. Beyond it new ones are refused, to be sent again."""
+    queue_bytes: int = 256 * MIB
+    """Memory for requests that wait for their commit: their bytes as they came in, and two KiB for each row. Beyond
+    it new ones are refused, to be sent again; a quarter is kept for senders who have less than their share in it."""
 
     hold: float = 5.0
     """How long a request waits for its commit before its sender is asked to send it again."""

@@ -1,0 +1,44 @@
+"""One export request on its way into the database, and the answer that its sender waits for."""
+
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from spanmeter.storage.metered import Metered
+from spanmeter.storage.rejected import RejectedSpan
+
+ROW_BYTES: Final = 2048
+"""Memory of one metered row, roughly: a span of few bytes on the wire becomes one of some fifty columns."""
+
+
+class Rejection(NamedTuple):
+    """Why a span of the request is in `rejected_spans` and not in the ledger."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True, eq=False)
+class Submission:
+    """What one export request asks to have committed, all of it or nothing."""
+
+    batch: list[Metered]
+    rejected: list[RejectedSpan]
+    body_bytes: int
+    """Bytes of the request as it came in; its spans can be replayed from them, so they are kept."""
+    sender: str = ""
+    """Who sent it: senders take turns."""
+    arrived: float = field(default_factory=time.monotonic)
+    committed: Future[list[Rejection]] = field(default_factory=Future[list[Rejection]])
+    """Set when all of it is durable, to what of it was rejected, by metering or by the database."""
+
+    @property
+    def rows(self) -> int:
+        """Rows to write, of both kinds."""
+        return len(self.batch) + len(self.rejected)
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that it holds while it waits, roughly."""
+        return self.body_bytes + ROW_BYTES * self.rows
