@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from spanmeter.metering.usage_event import UsageEvent
-from spanmeter.storage.ledger import LedgerWriter, Metered
+from spanmeter.storage.ledger import LedgerWriter
+from spanmeter.storage.metered import Metered
 from spanmeter.storage.rejected import RejectedSpan
 
 TENANTS = ("acme", "globex", "initech", None)
