@@ -66,7 +66,10 @@ class Said:
 def _member(value: AttributeValue, name: str) -> AttributeValue:
     if not name:
         return value
-    return cast("Attributes", value).get(name) if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping):
+        return None
+    members: Attributes = value
+    return members.get(name)
 
 
 def _parse(value: str) -> AttributeValue:
