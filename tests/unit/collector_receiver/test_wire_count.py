@@ -72,7 +72,7 @@ def test_both_count_what_the_parser_finds(either: Decode) -> None:
 
 def test_a_request_at_its_limits_is_taken(either: Decode) -> None:
     body = otlp.llm_request(3)
-    # Three times the ten attributes of a call, its response among them, one of the resource, the resource and the scope.
+    # Three times the attributes of a call and its response, one of the resource, the resource and the scope.
     most = 3 * (len(otlp.CALL) + 1) + 3
 
     assert len(either(body, 3, most)) == 3
