@@ -15,9 +15,10 @@ import grpc
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.decode import DECODER
+from spanmeter.collector_receiver.exports import Exports
+from spanmeter.collector_receiver.grpc_service import SERVICE, GrpcService
 from spanmeter.collector_receiver.health import HealthService
 from spanmeter.collector_receiver.ingest import Ingest
-from spanmeter.collector_receiver.service import SERVICE, TraceService
 from spanmeter.collector_receiver.settings import CollectorSettings
 from spanmeter.metering.meter import Meter
 from spanmeter.metering.rates import Rates
@@ -56,13 +57,8 @@ class Collector:
             max_spans=settings.max_request_spans,
             max_attributes=settings.max_request_attributes,
         )
-        traces = TraceService(
-            ingest,
-            self._counters,
-            handlers=settings.handlers,
-            hold=settings.hold,
-            deadline_margin=settings.deadline_margin,
-        )
+        exports = Exports(ingest, self._counters, at_once=settings.handlers, hold=settings.hold)
+        traces = GrpcService(exports, deadline_margin=settings.deadline_margin)
         self._health = HealthService(SERVICE)
         self._threads = ThreadPoolExecutor(
             settings.handlers, thread_name_prefix="spanmeter-handler"

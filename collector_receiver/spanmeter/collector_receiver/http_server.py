@@ -1,0 +1,135 @@
+"""An HTTP server in a thread of its own, beside the gRPC server."""
+
+import asyncio
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, cast
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+logger = logging.getLogger(__name__)
+
+IDLE: Final = 75
+"""Seconds that a connection may stay open between two requests: longer than exporters wait between two batches."""
+
+HEADERS_TIMEOUT: Final = 15.0
+"""Seconds until the first request of a connection has to have begun: one that says nothing only takes up room."""
+
+
+class HttpServer:
+    """Serves an ASGI application on a socket that listens already."""
+
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[None]],
+        listening: socket.socket,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            http=_Impatient,
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=IDLE,
+        )
+        config.load()
+        config.ssl = tls
+        self._server = uvicorn.Server(config)
+        self._socket = listening
+        self._thread = threading.Thread(target=self._run, name="spanmeter-http", daemon=True)
+
+    def start(self) -> None:
+        """Serve, from now on."""
+        self._thread.start()
+
+    def stop(self, grace: float) -> None:
+        """Take nothing new; answer what is under way within `grace` seconds."""
+        self._server.config.timeout_graceful_shutdown = max(1, round(grace))
+        self._server.should_exit = True
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has stopped."""
+        self._thread.join(timeout)
+
+    def hurry(self) -> None:
+        """Cut off what is under way."""
+        self._server.force_exit = True
+        self._server.should_exit = True
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._server.serve(sockets=[self._socket]))
+        except Exception:
+            logger.exception("the HTTP server has failed")
+
+
+class _Impatient(H11Protocol):
+    """Closes connections whose next request does not begin in time. uvicorn waits without end for a
+    first one, and for one that has begun to come."""
+
+    _due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._settle()
+        super().connection_lost(exc)
+
+    def _await_request(self) -> None:
+        if self._answering():
+            self._settle()
+        elif self._due is None:
+            self._due = self.loop.call_later(HEADERS_TIMEOUT, self.transport.close)
+
+    def _settle(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def _answering(self) -> bool:
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is not None and not cycle.response_complete
+
+
+def listen(address: str, *, shared: bool) -> socket.socket:
+    """A socket that listens on HOST:PORT; port 0 picks a free one.
+
+    `shared` lets other processes listen on the same port. Raises `OSError`.
+    """
+    host, _, port = address.rpartition(":")
+    family, kind, protocol, _, target = socket.getaddrinfo(
+        host.strip("[]"), int(port), type=socket.SOCK_STREAM
+    )[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind(target)
+        listening.listen(4096)
+        listening.settimeout(0)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def address_of(listening: socket.socket) -> str:
+    """HOST:PORT that the socket was really bound to."""
+    name: Any = listening.getsockname()
+    host = f"[{name[0]}]" if listening.family is socket.AF_INET6 else name[0]
+    return f"{host}:{name[1]}"
