@@ -17,6 +17,7 @@ from spanmeter.collector_receiver.fair_queue import FairQueue
 from spanmeter.collector_receiver.submission import Rejection, Submission
 from spanmeter.storage.errors import DatabaseUnavailable
 from spanmeter.storage.ledger import LedgerWriter, Written
+from spanmeter.storage.producers import merged
 
 logger = logging.getLogger(__name__)
 
@@ -139,8 +140,9 @@ class Committer:
     def _commit(self, ledger: LedgerWriter, group: list[Submission]) -> None:
         batch = [metered for submission in group for metered in submission.batch]
         rejected = [span for submission in group for span in submission.rejected]
+        producers = merged(submission.producers for submission in group)
         try:
-            written = ledger.write(batch, rejected)
+            written = ledger.write(batch, rejected, producers)
         except DatabaseUnavailable as error:
             self._put_back(group, error)
         except Exception as error:
@@ -168,6 +170,7 @@ class Committer:
             Counts(
                 stored=written.inserted,
                 duplicates=written.duplicates,
+                same_call=written.same_call,
                 rejected=sum(map(len, outcomes)),
             )
         )

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.decode import decode
+from spanmeter.collector_receiver.numbered_records import producers_of
 from spanmeter.collector_receiver.received import Received
 from spanmeter.collector_receiver.submission import Rejection, Submission
 from spanmeter.metering import attributes as names
@@ -56,15 +57,15 @@ class Ingest:
         Raises `Undecodable`, `QueueFull` or `NotCommitted`, and then nothing of it is stored.
         """
         received = decode(body, max_spans=self._max_spans, max_attributes=self._max_attributes)
-        submission = self._metered(received, len(body), sender)
-        if submission.rows:
+        submission = self._metered(received, body, sender)
+        if submission.rows or submission.producers:
             self._committer.submit(submission)
         else:
             submission.committed.set_result([])
         self._counters.add(Counts(received=len(received), not_llm=len(received) - submission.rows))
         return Accepted(len(received), submission.committed)
 
-    def _metered(self, received: list[Received], body_bytes: int, sender: str) -> Submission:
+    def _metered(self, received: list[Received], body: bytes, sender: str) -> Submission:
         now = datetime.now(UTC)
         batch: list[Metered] = []
         rejected: list[RejectedSpan] = []
@@ -80,7 +81,7 @@ class Ingest:
             else:
                 if event is not None:
                     batch.append(Metered(event, payload))
-        return Submission(batch, rejected, body_bytes, sender)
+        return Submission(batch, rejected, body, sender, producers_of(received))
 
 
 def _rejected(span: Span, reason: str, detail: str, payload: Callable[[], bytes]) -> RejectedSpan:

@@ -1,11 +1,13 @@
 """One export request on its way into the database, and the answer that its sender waits for."""
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from spanmeter.storage.metered import Metered
+from spanmeter.storage.producers import Producer
 from spanmeter.storage.rejected import RejectedSpan
 
 ROW_BYTES: Final = 2048
@@ -25,10 +27,12 @@ class Submission:
 
     batch: list[Metered]
     rejected: list[RejectedSpan]
-    body_bytes: int
-    """Bytes of the request as it came in; its spans can be replayed from them, so they are kept."""
+    body: bytes
+    """The request as it came in; its spans can be replayed from it."""
     sender: str = ""
     """Who sent it: senders take turns."""
+    producers: Mapping[str, Producer] = field(default_factory=dict[str, Producer])
+    """Which of their numbered records it holds."""
     arrived: float = field(default_factory=time.monotonic)
     committed: Future[list[Rejection]] = field(default_factory=Future[list[Rejection]])
     """Set when all of it is durable, to what of it was rejected, by metering or by the database."""
@@ -41,4 +45,4 @@ class Submission:
     @property
     def size(self) -> int:
         """Bytes of memory that it holds while it waits, roughly."""
-        return self.body_bytes + ROW_BYTES * self.rows
+        return len(self.body) + ROW_BYTES * self.rows

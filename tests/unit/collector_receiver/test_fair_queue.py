@@ -11,7 +11,7 @@ ROW = RejectedSpan("reason", "detail", bytes(16), bytes(8), None, b"")
 
 def submission(sender: str, *, rows: int = 1, size: int = 0) -> Submission:
     """One that holds `size` bytes of memory, or as few as its rows do."""
-    return Submission([], [ROW] * rows, max(0, size - ROW_BYTES * rows), sender)
+    return Submission([], [ROW] * rows, bytes(max(0, size - ROW_BYTES * rows)), sender)
 
 
 def queue_of(*senders: str, rows: int = 1) -> tuple[FairQueue, list[Submission]]:
