@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
 from spanmeter.metering.providers import canonical_provider
-from spanmeter.metering.reading import flag, text
+from spanmeter.metering.reading import flag, texts
 from spanmeter.metering.span import Attributes
 from spanmeter.metering.unmeterable import Unmeterable
 
@@ -13,6 +13,16 @@ NEED_A_MODEL: Final = frozenset(
 )
 """Operations whose every request and answer names its model. Other endpoints have a default that
 their answers may leave unsaid; what an application records may have none."""
+
+
+NAMES: Final = (
+    names.PROVIDER_NAME,
+    names.REQUEST_MODEL,
+    names.RESPONSE_MODEL,
+    names.RESPONSE_ID,
+    names.USAGE_REGION,
+    names.USAGE_SERVICE_TIER,
+)
 
 
 class Called(NamedTuple):
@@ -31,15 +41,14 @@ class Called(NamedTuple):
 def read_called(attributes: Attributes, operation: str) -> Called:
     """The request a span is of. Raises `Unmeterable` without a provider, or without any model where
     there must be one."""
-    provider = canonical_provider(text(attributes, names.PROVIDER_NAME) or "")
+    named, request_model, response_model, response_id, region, tier = texts(attributes, NAMES)
+    provider = canonical_provider(named or "")
     if not provider and operation == names.RECORDED:
         provider = names.SELF_HOSTED
     if not provider:
         raise Unmeterable(
             "no_provider", f"{names.PROVIDER_NAME} is missing; no rate can be found without it"
         )
-    request_model = text(attributes, names.REQUEST_MODEL)
-    response_model = text(attributes, names.RESPONSE_MODEL)
     if request_model is None and response_model is None and operation in NEED_A_MODEL:
         raise Unmeterable(
             "no_model",
@@ -50,8 +59,8 @@ def read_called(attributes: Attributes, operation: str) -> Called:
         operation,
         request_model,
         response_model,
-        text(attributes, names.RESPONSE_ID),
-        text(attributes, names.USAGE_REGION),
-        text(attributes, names.USAGE_SERVICE_TIER),
+        response_id,
+        region,
+        tier,
         flag(attributes, names.USAGE_BYOK),
     )

@@ -108,7 +108,7 @@ class Meter:
         if call is None:
             return None
         attributes = call.attributes
-        prefixed = [name for name in attributes if name.startswith(PREFIXES)]
+        prefixed = _prefixed(attributes)
         when = read_when(span, now, self._max_age, self._max_ahead)
         who = read_who(attributes, span.resource, prefixed)
         called = read_called(attributes, call.operation)
@@ -159,6 +159,14 @@ class Meter:
             # The price of the model that was asked for stands in for that of the one that answered.
             stands_in = stands_in or answered is not None
         return rate._replace(matched=False) if rate is not None and stands_in else rate
+
+
+def _prefixed(attributes: Attributes) -> list[str]:
+    """The attributes whose names cannot be listed. Most spans have none, which one look tells."""
+    joined = "".join(attributes)
+    if not any(prefix in joined for prefix in PREFIXES):
+        return []
+    return [name for name in attributes if name.startswith(PREFIXES)]
 
 
 def _check_complete(span: Span, attributes: Attributes, outcome: Outcome) -> None:

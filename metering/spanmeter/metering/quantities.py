@@ -76,6 +76,8 @@ def check_parts(quantities: Mapping[str, Decimal | int], others: Mapping[str, De
 
 
 def _declared(attributes: Attributes) -> dict[str, Decimal]:
+    if names.USAGE_UNIT not in attributes and names.USAGE_QUANTITY not in attributes:
+        return {}
     unit = text(attributes, names.USAGE_UNIT)
     amount = quantity(attributes, names.USAGE_QUANTITY)
     if unit is None and amount is None:

@@ -5,7 +5,7 @@ first lines of each are the way that a well-formed attribute takes: every span h
 """
 
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Final, cast
 
 from spanmeter.metering.span import Attributes, AttributeValue
 from spanmeter.metering.unmeterable import Unmeterable
@@ -34,6 +34,18 @@ def text(attributes: Attributes, name: str) -> str | None:
     if type(value) is str and len(value) <= MAX_TEXT and value.isascii() and "\0" not in value:
         return value or None
     return storable(name, _spelled(name, value)) or None
+
+
+def texts(attributes: Attributes, names: tuple[str, ...]) -> list[str | None]:
+    """`text` of several attributes at once: one look at all of them nearly always finds all in order."""
+    values = [*map(attributes.get, names)]
+    try:
+        whole = "".join(cast("list[str]", [value for value in values if value is not None]))
+    except TypeError:
+        return [text(attributes, name) for name in names]
+    if len(whole) <= MAX_TEXT and whole.isascii() and "\0" not in whole and "" not in values:
+        return cast("list[str | None]", values)
+    return [text(attributes, name) for name in names]
 
 
 def storable(name: str, value: str) -> str:
@@ -77,6 +89,15 @@ def count(attributes: Attributes, name: str) -> int | None:
     raise Unmeterable(
         "bad_count", f"{name} is {shown(value)}; a count lies between 0 and {MAX_COUNT}"
     )
+
+
+def counts(attributes: Attributes, names: tuple[str, ...]) -> list[int | None]:
+    """`count` of several attributes at once."""
+    values = [*map(attributes.get, names)]
+    for value in values:
+        if value is not None and (type(value) is not int or not 0 <= value <= MAX_COUNT):
+            return [count(attributes, name) for name in names]
+    return cast("list[int | None]", values)
 
 
 def flag(attributes: Attributes, name: str) -> bool:

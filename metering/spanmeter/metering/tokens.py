@@ -9,11 +9,24 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
-from spanmeter.metering.reading import count, shown
+from spanmeter.metering.reading import count, counts, shown
 from spanmeter.metering.span import Attributes
 from spanmeter.metering.unmeterable import Unmeterable
 
 TIME_TO_LIVE: Final = re.compile(r"[0-9]{1,5}[smhd]")
+
+
+NAMES: Final = (
+    names.INPUT_TOKENS,
+    names.CACHE_READ_INPUT_TOKENS,
+    names.CACHE_WRITE_INPUT_TOKENS,
+    names.OUTPUT_TOKENS,
+    names.REASONING_OUTPUT_TOKENS,
+    names.AUDIO_INPUT_TOKENS,
+    names.AUDIO_OUTPUT_TOKENS,
+    names.IMAGE_INPUT_TOKENS,
+    names.IMAGE_OUTPUT_TOKENS,
+)
 
 
 class Tokens(NamedTuple):
@@ -42,21 +55,10 @@ def read_tokens(attributes: Attributes, prefixed: Sequence[str]) -> Tokens:
     Raises `Unmeterable` where the counts contradict each other.
     """
     by_ttl = _cache_write_by_ttl(attributes, prefixed)
-    cache_write = count(attributes, names.CACHE_WRITE_INPUT_TOKENS)
+    whole, cache_read, cache_write, *others = counts(attributes, NAMES)
     if cache_write is None and by_ttl:
         cache_write = sum(by_ttl.values())
-    tokens = Tokens(
-        count(attributes, names.INPUT_TOKENS),
-        count(attributes, names.CACHE_READ_INPUT_TOKENS),
-        cache_write,
-        by_ttl,
-        count(attributes, names.OUTPUT_TOKENS),
-        count(attributes, names.REASONING_OUTPUT_TOKENS),
-        count(attributes, names.AUDIO_INPUT_TOKENS),
-        count(attributes, names.AUDIO_OUTPUT_TOKENS),
-        count(attributes, names.IMAGE_INPUT_TOKENS),
-        count(attributes, names.IMAGE_OUTPUT_TOKENS),
-    )
+    tokens = Tokens(whole, cache_read, cache_write, by_ttl, *others)
     _check(tokens)
     return tokens
 
