@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
+from spanmeter.metering.attribution import Attribution
 from spanmeter.metering.billable import Facts, billable_state
 from spanmeter.metering.called import Called, read_called
 from spanmeter.metering.costing import UNPRICED, Cost, Quantities, cost_of, priced_quantities
@@ -82,7 +83,7 @@ GROUPS: Final = (When, Who, Called, Outcome, Tokens, Counted, Charge, Told)
 
 
 class Meter:
-    """Meters spans at pinned rates.
+    """Meters spans at pinned rates, for the tenants that `attribution` finds.
 
     Spans that began more than `max_age` before, or `max_ahead` after, the moment of receipt are
     refused: one span of a wrong clock would otherwise make a chunk of its own in the ledger.
@@ -92,10 +93,12 @@ class Meter:
         self,
         rates: Rates,
         *,
+        attribution: Attribution | None = None,
         max_age: timedelta = timedelta(days=400),
         max_ahead: timedelta = timedelta(minutes=10),
     ) -> None:
         self._rates = rates
+        self._attribution = attribution or Attribution()
         self._max_age = max_age
         self._max_ahead = max_ahead
 
@@ -107,10 +110,10 @@ class Meter:
         call = call_of(span)
         if call is None:
             return None
-        attributes = call.attributes
+        attributes, tenant_place = self._attribution.found(call.attributes, span.resource)
         prefixed = _prefixed(attributes)
         when = read_when(span, now, self._max_age, self._max_ahead)
-        who = read_who(attributes, span.resource, prefixed)
+        who = read_who(attributes, span.resource, prefixed, tenant_place)
         called = read_called(attributes, call.operation)
         outcome = read_outcome(span, attributes)
         tokens = read_tokens(attributes, prefixed)

@@ -49,8 +49,11 @@ class Who(NamedTuple):
     attributed_by: str | None
 
 
-def read_who(attributes: Attributes, resource: Attributes, prefixed: Sequence[str]) -> Who:
-    """The dimensions of a span. `prefixed` are those of its attribute names that may be dimensions.
+def read_who(
+    attributes: Attributes, resource: Attributes, prefixed: Sequence[str], tenant_place: str
+) -> Who:
+    """The dimensions of a span, whose tenant was found at `tenant_place`. `prefixed` are those of its
+    attribute names that may be dimensions.
 
     Raises `Unmeterable` for a value that no row can hold, and for an unknown account type, since
     whether the tenant is charged depends on it.
@@ -68,7 +71,7 @@ def read_who(attributes: Attributes, resource: Attributes, prefixed: Sequence[st
             _dimensions(attributes, prefixed) if prefixed else {},
             *texts(resource, TOLD_BY_RESOURCE),
             descriptive(attributes, names.USAGE_CALLSITE),
-            None if tenant is None else names.TENANT_ID,
+            None if tenant is None else tenant_place,
         )
     )
 
