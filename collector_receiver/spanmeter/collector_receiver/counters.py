@@ -7,7 +7,7 @@ from typing import NamedTuple
 class Counts(NamedTuple):
     """Spans, except `refused`: export requests that were answered with an error.
 
-    Every span received is one of `not_llm`, `rejected`, `stored` or `duplicates`, or is still under way, or was part
+    Every span received is one of `not_llm`, `tracing_copies`, `rejected`, `stored` or `duplicates`, or is still under way, or was part
     of a request that was refused. Of those `stored`, `same_call` are further descriptions of a call that is counted.
     """
 
@@ -17,6 +17,7 @@ class Counts(NamedTuple):
     rejected: int = 0
     not_llm: int = 0
     refused: int = 0
+    tracing_copies: int = 0
     same_call: int = 0
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from spanmeter.collector_receiver.numbered_records import producers_of
 from spanmeter.collector_receiver.received import Received
 from spanmeter.collector_receiver.submission import Rejection, Submission
 from spanmeter.metering import attributes as names
+from spanmeter.metering.dialects import is_tracing_copy
 from spanmeter.metering.meter import Meter
 from spanmeter.metering.span import Span
 from spanmeter.metering.unmeterable import Unmeterable
@@ -62,7 +63,11 @@ class Ingest:
             self._committer.submit(submission)
         else:
             submission.committed.set_result([])
-        self._counters.add(Counts(received=len(received), not_llm=len(received) - submission.rows))
+        copies = sum(is_tracing_copy(span) for span, _ in received)
+        others = len(received) - submission.rows - copies
+        self._counters.add(
+            Counts(received=len(received), not_llm=others, tracing_copies=copies)
+        )
         return Accepted(len(received), submission.committed)
 
     def _metered(self, received: list[Received], body: bytes, sender: str) -> Submission:

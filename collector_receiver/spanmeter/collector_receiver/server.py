@@ -20,6 +20,7 @@ from spanmeter.collector_receiver.grpc_service import SERVICE, GrpcService
 from spanmeter.collector_receiver.health import HealthService
 from spanmeter.collector_receiver.ingest import Ingest
 from spanmeter.collector_receiver.settings import CollectorSettings
+from spanmeter.metering.attribution import Attribution
 from spanmeter.metering.meter import Meter
 from spanmeter.metering.rates import Rates
 from spanmeter.storage.ledger import LedgerWriter
@@ -49,7 +50,12 @@ class Collector:
             linger=settings.commit_linger,
             queue_bytes=settings.queue_bytes,
         )
-        meter = Meter(Rates.pinned(), max_age=settings.max_age, max_ahead=settings.max_ahead)
+        meter = Meter(
+            Rates.pinned(),
+            attribution=Attribution(settings.attribution),
+            max_age=settings.max_age,
+            max_ahead=settings.max_ahead,
+        )
         ingest = Ingest(
             meter,
             self._committer,

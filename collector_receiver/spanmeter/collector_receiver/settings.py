@@ -1,5 +1,6 @@
 """Everything a collector can be told, read once."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -52,6 +53,9 @@ class CollectorSettings:
 
     grace: float = 15.0
     """On SIGTERM: how long requests that are under way may take to finish."""
+
+    attribution: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """By dimension (`tenant`, `user` ...), where to look for it in place of the defaults; see `Attribution`."""
 
     max_age: timedelta = timedelta(days=400)
     max_ahead: timedelta = timedelta(minutes=10)
