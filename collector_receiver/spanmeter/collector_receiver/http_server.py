@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import socket
-import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from spanmeter.collector_receiver.tls import Tls
 
 logger = logging.getLogger(__name__)
 
@@ -21,15 +22,10 @@ HEADERS_TIMEOUT: Final = 15.0
 
 
 class HttpServer:
-    """Serves an ASGI application on a socket that listens already."""
+    """Serves an ASGI application. `shared` lets other processes listen on the same port."""
 
-    def __init__(
-        self,
-        app: Callable[..., Awaitable[None]],
-        listening: socket.socket,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        config = uvicorn.Config(
+    def __init__(self, app: Callable[..., Awaitable[None]], *, shared: bool) -> None:
+        self._config = uvicorn.Config(
             app,
             http=_Impatient,
             ws="none",
@@ -40,11 +36,19 @@ class HttpServer:
             server_header=False,
             timeout_keep_alive=IDLE,
         )
-        config.load()
-        config.ssl = tls
-        self._server = uvicorn.Server(config)
-        self._socket = listening
+        self._config.load()
+        self._server = uvicorn.Server(self._config)
+        self._shared = shared
+        self._socket: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="spanmeter-http", daemon=True)
+
+    def bind(self, address: str, tls: Tls | None) -> str:
+        """Listen on HOST:PORT, and return it with the port that was really bound. Raises `OSError`, and
+        `UnusableCertificate`."""
+        if tls is not None:
+            self._config.ssl = tls.context()
+        self._socket = _listening(address, shared=self._shared)
+        return _address_of(self._socket)
 
     def start(self) -> None:
         """Serve, from now on."""
@@ -52,12 +56,13 @@ class HttpServer:
 
     def stop(self, grace: float) -> None:
         """Take nothing new; answer what is under way within `grace` seconds."""
-        self._server.config.timeout_graceful_shutdown = max(1, round(grace))
+        self._config.timeout_graceful_shutdown = max(1, round(grace))
         self._server.should_exit = True
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until it has stopped."""
-        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
 
     def hurry(self) -> None:
         """Cut off what is under way."""
@@ -66,7 +71,9 @@ class HttpServer:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._server.serve(sockets=[self._socket]))
+            asyncio.run(
+                self._server.serve(sockets=[self._socket] if self._socket is not None else None)
+            )
         except Exception:
             logger.exception("the HTTP server has failed")
 
@@ -105,11 +112,8 @@ class _Impatient(H11Protocol):
         return cycle is not None and not cycle.response_complete
 
 
-def listen(address: str, *, shared: bool) -> socket.socket:
-    """A socket that listens on HOST:PORT; port 0 picks a free one.
-
-    `shared` lets other processes listen on the same port. Raises `OSError`.
-    """
+def _listening(address: str, *, shared: bool) -> socket.socket:
+    """A socket that listens on HOST:PORT; port 0 picks a free one."""
     host, _, port = address.rpartition(":")
     family, kind, protocol, _, target = socket.getaddrinfo(
         host.strip("[]"), int(port), type=socket.SOCK_STREAM
@@ -128,8 +132,7 @@ def listen(address: str, *, shared: bool) -> socket.socket:
     return listening
 
 
-def address_of(listening: socket.socket) -> str:
-    """HOST:PORT that the socket was really bound to."""
+def _address_of(listening: socket.socket) -> str:
     name: Any = listening.getsockname()
     host = f"[{name[0]}]" if listening.family is socket.AF_INET6 else name[0]
     return f"{host}:{name[1]}"

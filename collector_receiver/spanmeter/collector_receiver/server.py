@@ -1,8 +1,5 @@
 """The life of a collector: start, serve, drain, stop."""
 
-# grpc-stubs leaves the types of messages open.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +7,14 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-import grpc
-
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.decode import DECODER
 from spanmeter.collector_receiver.exports import Exports
-from spanmeter.collector_receiver.grpc_service import SERVICE, GrpcService
-from spanmeter.collector_receiver.health import HealthService
+from spanmeter.collector_receiver.grpc_server import GrpcServer
+from spanmeter.collector_receiver.grpc_service import GrpcService
+from spanmeter.collector_receiver.http_server import HttpServer
+from spanmeter.collector_receiver.http_service import HttpService
 from spanmeter.collector_receiver.ingest import Ingest
 from spanmeter.collector_receiver.settings import CollectorSettings
 from spanmeter.metering.attribution import Attribution
@@ -33,14 +30,13 @@ class CannotListen(OSError):
 
 
 class Collector:
-    """Receives spans over OTLP/gRPC and books them in the ledger. A context manager; it can be started once.
+    """Receives spans over OTLP and books them in the ledger. A context manager; it can be started once.
 
     A database that is away keeps nothing from starting: requests are held, then refused to be sent again.
     """
 
     def __init__(self, settings: CollectorSettings) -> None:
         self._settings = settings
-        self._address: str | None = None
         self._counters = Counters()
         self._committer = Committer(
             partial(LedgerWriter, settings.dsn),
@@ -64,27 +60,34 @@ class Collector:
             max_attributes=settings.max_request_attributes,
         )
         exports = Exports(ingest, self._counters, at_once=settings.handlers, hold=settings.hold)
-        traces = GrpcService(exports, deadline_margin=settings.deadline_margin)
-        self._health = HealthService(SERVICE)
         self._threads = ThreadPoolExecutor(
             settings.handlers, thread_name_prefix="spanmeter-handler"
         )
-        self._server = grpc.server(
+        self._grpc = GrpcServer(
+            GrpcService(exports, deadline_margin=settings.deadline_margin),
             self._threads,
-            handlers=[traces.handler(), self._health.handler()],
-            options=[
-                # By default a second collector would silently share the port.
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", settings.max_request_bytes),
-            ],
+            max_bytes=settings.max_request_bytes,
+            shared=settings.shared,
         )
+        self._http_service = HttpService(
+            exports,
+            self._threads,
+            max_bytes=settings.max_request_bytes,
+            max_objects=2 * settings.max_request_attributes,
+        )
+        self._http = HttpServer(self._http_service, shared=settings.shared)
+        self._grpc_address: str | None = None
+        self._http_address: str | None = None
 
     @property
     def grpc_address(self) -> str:
-        """HOST:PORT that spans can be sent to, with the port that was really bound. Known once started."""
-        if self._address is None:
-            raise RuntimeError("the collector has not been started")
-        return self._address
+        """HOST:PORT for OTLP over gRPC, with the port that was really bound. Known once started."""
+        return _known(self._grpc_address)
+
+    @property
+    def http_address(self) -> str:
+        """HOST:PORT for OTLP over HTTP, with the port that was really bound. Known once started, if there is one."""
+        return _known(self._http_address)
 
     @property
     def counts(self) -> Counts:
@@ -92,11 +95,28 @@ class Collector:
         return self._counters.read()
 
     def start(self) -> None:
-        """Listen and serve. Raises `CannotListen`."""
-        self._address = self._bind(self._settings.grpc)
+        """Listen and serve. Raises `CannotListen`, and `UnusableCertificate`."""
+        settings = self._settings
+        try:
+            self._grpc_address = self._grpc.bind(settings.grpc, settings.tls)
+        except OSError as error:
+            raise _cannot_listen(settings.grpc, error, "--grpc") from error
+        if settings.http is not None:
+            try:
+                self._http_address = self._http.bind(settings.http, settings.tls)
+            except OSError as error:
+                self._grpc.stop(0)
+                raise _cannot_listen(settings.http, error, "--http") from error
         self._committer.start()
-        self._server.start()
-        logger.info("receiving OTLP over gRPC on %s; decoder: %s", self._address, DECODER)
+        self._grpc.start()
+        if settings.http is not None:
+            self._http.start()
+        logger.info(
+            "receiving OTLP over gRPC on %s, over HTTP on %s; decoder: %s",
+            self._grpc_address,
+            self._http_address or "no port",
+            DECODER,
+        )
 
     def stop(self, grace: float) -> None:
         """Take nothing new, answer what is under way within `grace` seconds, commit what is queued, stop.
@@ -104,29 +124,20 @@ class Collector:
         With a grace of 0 what is under way is cut off.
         """
         deadline = time.monotonic() + grace
-        self._health.drain()
-        self._server.stop(grace).wait()
+        self._http_service.drain()
+        self._http.stop(grace)
+        self._grpc.stop(grace).wait()
+        self._http.join()
         self._committer.close(max(0.0, deadline - time.monotonic()))
         self._threads.shutdown()
-        self._health.close()
+        self._grpc.close()
         logger.info("stopped; spans: %s", self.counts)
 
     def hurry(self) -> None:
         """Cut a `stop` short that waits in another thread."""
-        self._server.stop(0)
+        self._grpc.stop(0)
+        self._http.hurry()
         self._committer.abandon()
-
-    def _bind(self, address: str) -> str:
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError:
-            port = 0
-        if not port:
-            raise CannotListen(
-                f"cannot listen on {address}: the port is taken or the host is not this machine's; "
-                "choose another with --grpc"
-            )
-        return f"{address.rpartition(':')[0]}:{port}"
 
     def __enter__(self) -> Self:
         self.start()
@@ -139,3 +150,14 @@ class Collector:
         traceback: TracebackType | None,
     ) -> None:
         self.stop(self._settings.grace)
+
+
+def _known(address: str | None) -> str:
+    if address is None:
+        raise RuntimeError("the collector has not been started")
+    return address
+
+
+def _cannot_listen(address: str, error: OSError, flag: str) -> CannotListen:
+    reason = error.strerror or str(error)
+    return CannotListen(f"cannot listen on {address}: {reason}; choose another with {flag}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from spanmeter.collector_receiver.decode import MAX_ATTRIBUTES
+from spanmeter.collector_receiver.tls import Tls
 
 MIB = 1024 * 1024
 
@@ -18,6 +19,15 @@ class CollectorSettings:
 
     grpc: str = "127.0.0.1:4317"
     """HOST:PORT for OTLP over gRPC. Port 0 picks a free one; `Collector.grpc_address` tells which."""
+
+    http: str | None = None
+    """HOST:PORT for OTLP over HTTP, likewise; without it there is none."""
+
+    shared: bool = False
+    """Whether other processes may listen on the same ports: the kernel spreads connections over them."""
+
+    tls: Tls | None = None
+    """Transport security, for both. Without it whoever can listen in on the network can read along."""
 
     handlers: int = 256
     """Threads that answer export requests. Each waits for its commit, so this bounds the requests under way; one
