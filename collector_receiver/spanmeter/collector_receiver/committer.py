@@ -1,9 +1,11 @@
 """Group commit: many export requests in one transaction, and to each its own answer.
 
 Handler threads `submit` and wait. A writer thread takes what has gathered, up to a number of rows or an age, and
-writes it in one transaction; then each request of the group learns what became of it. While the database is away the
-requests stay here, in order, and are written as soon as it is back, even if their senders were told to try again
-meanwhile: one that does so adds nothing, and one that does not has lost nothing.
+writes it in one transaction; then each request of the group learns what became of it.
+
+While the database is away or too slow, the journal takes them. Without a journal, or when it is full, they stay here,
+in order, and are written as soon as the database is back, even if their senders were told to try again meanwhile: one
+that does so adds nothing, and one that does not has lost nothing.
 """
 
 import logging
@@ -14,6 +16,8 @@ from typing import Final
 
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.fair_queue import FairQueue
+from spanmeter.collector_receiver.journal import CannotJournal, Journal
+from spanmeter.collector_receiver.journal_segment import Entry
 from spanmeter.collector_receiver.submission import Rejection, Submission
 from spanmeter.storage.errors import DatabaseUnavailable
 from spanmeter.storage.ledger import LedgerWriter, Written
@@ -45,8 +49,10 @@ class Committer:
         rows: int,
         linger: float,
         queue_bytes: int,
+        journal: Journal | None = None,
     ) -> None:
         self._open_ledger = open_ledger
+        self._journal = journal
         self._counters = counters
         self._max_rows = rows
         self._linger = linger
@@ -66,10 +72,12 @@ class Committer:
             thread.start()
 
     def submit(self, submission: Submission) -> None:
-        """Queue a submission; its `committed` is set when it is durable.
+        """Queue a submission, or have it journaled; its `committed` is set when it is durable.
 
         Raises `QueueFull`, or `NotCommitted` once the committer was closed.
         """
+        if not (self._available or submission.replayed) and self._journaled([submission]):
+            return
         with self._changed:
             if self._closing:
                 raise NotCommitted("the collector is stopping")
@@ -79,11 +87,32 @@ class Committer:
             if first or self._queue.rows >= self._max_rows:
                 self._changed.notify()
 
+    def confirmed(self, submission: Submission, timeout: float) -> list[Rejection]:
+        """Wait until a submission is durable; what of it was rejected.
+
+        What the database has not confirmed within `timeout` seconds is journaled. Raises TimeoutError if it cannot be,
+        `NotCommitted`, or what kept it from being committed.
+        """
+        try:
+            return submission.committed.result(timeout)
+        except TimeoutError:
+            if not self._journaled([submission]):
+                raise
+            with self._changed:
+                # Those that come next need not wait as long, until something is committed.
+                self._available = False
+                self._queue.release(self._queue.withdraw(lambda each: each is submission))
+            return submission.committed.result(0)
+
     def close(self, timeout: float) -> None:
-        """Take nothing more, commit what is queued for up to `timeout` seconds, then give up the rest."""
+        """Take nothing more, commit what is queued for up to `timeout` seconds, then give up the rest.
+
+        What was queued from the journal is left to it.
+        """
         deadline = time.monotonic() + timeout
         with self._changed:
             self._closing = True
+            self._queue.withdraw(lambda submission: submission.replayed)
             self._changed.notify_all()
         for thread in self._threads:
             while thread.is_alive() and time.monotonic() < deadline:
@@ -98,7 +127,7 @@ class Committer:
         with self._changed:
             left = self._queue.take(self._queue.rows)
         for submission in left:
-            submission.committed.set_exception(NotCommitted("the collector stopped"))
+            submission.fail(NotCommitted("the collector stopped"))
         if left:
             rows = sum(submission.rows for submission in left)
             logger.warning("gave up %d rows of %d requests, none acknowledged", rows, len(left))
@@ -155,7 +184,7 @@ class Committer:
     def _part(self, ledger: LedgerWriter, group: list[Submission], error: Exception) -> None:
         if len(group) == 1:
             self._release(group)
-            group[0].committed.set_exception(error)
+            group[0].fail(error)
         else:
             for submission in group:
                 self._commit(ledger, [submission])
@@ -175,17 +204,43 @@ class Committer:
             )
         )
         for submission, outcome in zip(group, outcomes, strict=True):
-            submission.committed.set_result(outcome)
+            submission.settle(outcome)
 
     def _put_back(self, group: list[Submission], error: DatabaseUnavailable) -> None:
-        """Keep the group in its place, and pause."""
+        """Keep the group in its place, or in the journal, and pause."""
         if self._available:
-            logger.warning("cannot commit for now, requests are held: %s", error)
+            kept = "held" if self._journal is None else "journaled"
+            logger.warning("cannot commit for now, requests are %s: %s", kept, error)
         with self._changed:
             self._available = False
             self._queue.put_back(group)
+        if self._journal is not None:
+            self._journal_waiting()
         if self._abandoned.wait(PAUSE):
             self.abandon()
+
+    def _journal_waiting(self) -> None:
+        with self._changed:
+            waiting = self._queue.withdraw(lambda submission: not submission.replayed)
+        if not waiting or self._journaled(waiting):
+            self._release(waiting)
+        else:
+            with self._changed:
+                self._queue.put_back(waiting)
+
+    def _journaled(self, submissions: list[Submission]) -> bool:
+        """Make them durable in the journal, and say so to those who wait. False if there is none, or it is full."""
+        if self._journal is None:
+            return False
+        try:
+            self._journal.append([Entry(each.body, each.received_at) for each in submissions])
+        except CannotJournal as error:
+            logger.warning("requests are held: %s", error)
+            return False
+        self._counters.add(Counts(journaled=sum(each.rows for each in submissions)))
+        for submission in submissions:
+            submission.settle(submission.rejections)
+        return True
 
     def _release(self, group: list[Submission]) -> None:
         with self._changed:
@@ -201,6 +256,6 @@ def _outcomes(group: list[Submission], written: Written) -> list[list[Rejection]
         refused = [
             Rejection(r.reason, r.detail) for r in written.refused if first <= r.index < last
         ]
-        outcomes.append([Rejection(s.reason, s.detail) for s in submission.rejected] + refused)
+        outcomes.append(submission.rejections + refused)
         first = last
     return outcomes

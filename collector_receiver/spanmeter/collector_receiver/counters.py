@@ -9,6 +9,7 @@ class Counts(NamedTuple):
 
     Every span received is one of `not_llm`, `tracing_copies`, `rejected`, `stored` or `duplicates`, or is still under
     way, or was part of a request that was refused. Of those `stored`, `same_call` are further descriptions of a call that is counted.
+    `journaled` were acknowledged from the journal; they are stored when they are replayed, perhaps by another process.
     """
 
     received: int = 0
@@ -19,6 +20,7 @@ class Counts(NamedTuple):
     refused: int = 0
     tracing_copies: int = 0
     same_call: int = 0
+    journaled: int = 0
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {value}" for name, value in self._asdict().items())

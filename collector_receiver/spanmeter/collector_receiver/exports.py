@@ -56,7 +56,7 @@ class Exports:
         """
         with self._refusals(len(body)), self._shares.taken_by(sender):
             accepted = self._ingest(body, sender)
-            rejected = accepted.committed.result(max(0.0, min(patience, self._hold)))
+            rejected = accepted.confirmed(max(0.0, min(patience, self._hold)))
         return _response(rejected, accepted.spans) if rejected else FULL_SUCCESS
 
     @contextmanager

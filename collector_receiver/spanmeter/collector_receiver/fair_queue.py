@@ -1,7 +1,7 @@
 """What waits for its commit: a line for each sender, and turns, so that one who floods delays nobody else."""
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from spanmeter.collector_receiver.submission import Submission
@@ -65,6 +65,17 @@ class FairQueue:
             self._lines.setdefault(submission.sender, deque()).appendleft(submission)
             self._lines.move_to_end(submission.sender, last=False)
             self.rows += submission.rows
+
+    def withdraw(self, which: Callable[[Submission], bool]) -> list[Submission]:
+        """Take those that are in line, in their senders' order, out of turn."""
+        found: list[Submission] = []
+        for sender, line in list(self._lines.items()):
+            found += filter(which, line)
+            self._lines[sender] = deque(each for each in line if not which(each))
+            if not self._lines[sender]:
+                del self._lines[sender]
+        self.rows -= sum(submission.rows for submission in found)
+        return found
 
     def release(self, group: Iterable[Submission]) -> None:
         """What was taken is no more held."""

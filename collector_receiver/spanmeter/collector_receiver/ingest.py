@@ -4,11 +4,13 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.decode import decode
+from spanmeter.collector_receiver.journal_segment import Entry
 from spanmeter.collector_receiver.numbered_records import producers_of
 from spanmeter.collector_receiver.received import Received
 from spanmeter.collector_receiver.submission import Rejection, Submission
@@ -22,6 +24,9 @@ from spanmeter.storage.rejected import RejectedSpan
 
 logger = logging.getLogger(__name__)
 
+JOURNAL: Final = "journal"
+"""Takes turns like a sender."""
+
 MAX_DETAIL: Final = 500
 """Characters; the detail of a span that broke the meter is the text of any exception."""
 
@@ -30,8 +35,8 @@ class Accepted(NamedTuple):
     """A request that was decoded and metered, and is on its way to the database."""
 
     spans: int
-    committed: Future[list[Rejection]]
-    """Set when all of the request is durable, to what of it was rejected."""
+    confirmed: Callable[[float], list[Rejection]]
+    """Waits until all of the request is durable, for so many seconds (see Committer); what of it was rejected."""
 
 
 class Ingest:
@@ -58,25 +63,35 @@ class Ingest:
         Raises `Undecodable`, `QueueFull` or `NotCommitted`, and then nothing of it is stored.
         """
         received = decode(body, max_spans=self._max_spans, max_attributes=self._max_attributes)
-        submission = self._metered(received, body, sender)
-        if submission.rows or submission.producers:
-            self._committer.submit(submission)
-        else:
-            submission.committed.set_result([])
+        submission = self._metered(received, Entry(body, datetime.now(UTC)), sender)
+        self._submit(submission)
         copies = sum(is_tracing_copy(span) for span, _ in received)
         others = len(received) - submission.rows - copies
         self._counters.add(
             Counts(received=len(received), not_llm=others, tracing_copies=copies)
         )
-        return Accepted(len(received), submission.committed)
+        return Accepted(len(received), partial(self._committer.confirmed, submission))
 
-    def _metered(self, received: list[Received], body: bytes, sender: str) -> Submission:
-        now = datetime.now(UTC)
+    def replay(self, entry: Entry) -> Future[list[Rejection]]:
+        """Queue a request of the journal, to be metered as when it came; set when it is committed. Raises the same."""
+        limits = {"max_spans": self._max_spans, "max_attributes": self._max_attributes}
+        submission = self._metered(decode(entry.body, **limits), entry, JOURNAL)
+        submission.replayed = True
+        self._submit(submission)
+        return submission.committed
+
+    def _submit(self, submission: Submission) -> None:
+        if submission.rows or submission.producers:
+            self._committer.submit(submission)
+        else:
+            submission.settle([])
+
+    def _metered(self, received: list[Received], entry: Entry, sender: str) -> Submission:
         batch: list[Metered] = []
         rejected: list[RejectedSpan] = []
         for span, payload in received:
             try:
-                event = self._meter.meter(span, now)
+                event = self._meter.meter(span, entry.received_at)
             except Unmeterable as error:
                 rejected.append(_rejected(span, error.reason, error.detail, payload))
             except Exception as error:
@@ -86,7 +101,9 @@ class Ingest:
             else:
                 if event is not None:
                     batch.append(Metered(event, payload))
-        return Submission(batch, rejected, body, sender, producers_of(received))
+        return Submission(
+            batch, rejected, entry.body, sender, producers_of(received), entry.received_at
+        )
 
 
 def _rejected(span: Span, reason: str, detail: str, payload: Callable[[], bytes]) -> RejectedSpan:

@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from spanmeter.storage.metered import Metered
@@ -33,9 +36,28 @@ class Submission:
     """Who sent it: senders take turns."""
     producers: Mapping[str, Producer] = field(default_factory=dict[str, Producer])
     """Which of their numbered records it holds."""
+    received_at: datetime = field(default_factory=partial(datetime.now, UTC))
+    """When the collector received it; what lies in the journal was received earlier than it arrives here."""
+    replayed: bool = False
+    """Whether it comes from the journal, and so is durable already."""
     arrived: float = field(default_factory=time.monotonic)
     committed: Future[list[Rejection]] = field(default_factory=Future[list[Rejection]])
-    """Set when all of it is durable, to what of it was rejected, by metering or by the database."""
+    """Set when all of it is durable, in the database or in the journal, to what of it was rejected."""
+
+    def settle(self, rejections: list[Rejection]) -> None:
+        """It is durable. What a request is told first holds: it may become durable in two places."""
+        with suppress(InvalidStateError):
+            self.committed.set_result(rejections)
+
+    def fail(self, error: Exception) -> None:
+        """It will not become durable, unless it is already."""
+        with suppress(InvalidStateError):
+            self.committed.set_exception(error)
+
+    @property
+    def rejections(self) -> list[Rejection]:
+        """What metering rejected of it."""
+        return [Rejection(span.reason, span.detail) for span in self.rejected]
 
     @property
     def rows(self) -> int:
