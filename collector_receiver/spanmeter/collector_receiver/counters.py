@@ -8,7 +8,7 @@ class Counts(NamedTuple):
     """Spans, except `refused`: export requests that were answered with an error.
 
     Every span received is one of `not_llm`, `tracing_copies`, `rejected`, `stored` or `duplicates`, or is still under
-    way, or was part of a request that was refused. Of those `stored`, `same_call` are further descriptions of a call that is counted.
+    way, or was part of a request that was refused. Of those `stored`, `same_call` describe a call that another counts.
     `journaled` were acknowledged from the journal; they are stored when they are replayed, perhaps by another process.
     """
 

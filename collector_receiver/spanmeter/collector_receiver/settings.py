@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from spanmeter.collector_receiver.decode import MAX_ATTRIBUTES
 from spanmeter.collector_receiver.tls import Tls
@@ -22,6 +23,9 @@ class CollectorSettings:
 
     http: str | None = None
     """HOST:PORT for OTLP over HTTP, likewise; without it there is none."""
+
+    workers: int = 1
+    """Processes that receive on the same ports. A single one uses about one core."""
 
     shared: bool = False
     """Whether other processes may listen on the same ports: the kernel spreads connections over them."""
@@ -55,8 +59,15 @@ class CollectorSettings:
     """Memory for requests that wait for their commit: their bytes as they came in, and two KiB for each row. Beyond
     it new ones are refused, to be sent again; a quarter is kept for senders who have less than their share in it."""
 
+    journal: Path | None = None
+    """Directory for requests that the database cannot take now: they are acknowledged from there. None: there is no
+    journal, and they are held, then refused to be sent again. Several collectors may share it, of one database only."""
+
+    journal_bytes: int = 1024 * MIB
+    """The most that one collector keeps in the journal, packed: some five million spans."""
+
     hold: float = 5.0
-    """How long a request waits for its commit before its sender is asked to send it again."""
+    """How long a request waits for its commit before it is journaled, or its sender is asked to send it again."""
 
     deadline_margin: float = 1.0
     """The answer leaves this long before the client's own deadline, so that a retry still fits."""
