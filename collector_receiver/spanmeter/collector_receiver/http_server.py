@@ -21,6 +21,10 @@ HEADERS_TIMEOUT: Final = 15.0
 """Seconds until the first request of a connection has to have begun: one that says nothing only takes up room."""
 
 
+BACKLOG: Final = 4096
+"""Connections that may wait to be accepted: many exporters connect at once when a collector comes back."""
+
+
 class HttpServer:
     """Serves an ASGI application. `shared` lets other processes listen on the same port."""
 
@@ -47,8 +51,9 @@ class HttpServer:
         `UnusableCertificate`."""
         if tls is not None:
             self._config.ssl = tls.context()
-        self._socket = _listening(address, shared=self._shared)
-        return _address_of(self._socket)
+        self._socket = bound(address, shared=self._shared)
+        self._socket.listen(BACKLOG)
+        return address_of(self._socket)
 
     def start(self) -> None:
         """Serve, from now on."""
@@ -112,27 +117,27 @@ class _Impatient(H11Protocol):
         return cycle is not None and not cycle.response_complete
 
 
-def _listening(address: str, *, shared: bool) -> socket.socket:
-    """A socket that listens on HOST:PORT; port 0 picks a free one."""
+def bound(address: str, *, shared: bool) -> socket.socket:
+    """A socket bound to HOST:PORT; port 0 picks a free one. `shared` lets others have the same. Raises `OSError`."""
     host, _, port = address.rpartition(":")
     family, kind, protocol, _, target = socket.getaddrinfo(
         host.strip("[]"), int(port), type=socket.SOCK_STREAM
     )[0]
-    listening = socket.socket(family, kind, protocol)
+    made = socket.socket(family, kind, protocol)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listening.bind(target)
-        listening.listen(4096)
-        listening.settimeout(0)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind(target)
+        made.settimeout(0)
     except OSError:
-        listening.close()
+        made.close()
         raise
-    return listening
+    return made
 
 
-def _address_of(listening: socket.socket) -> str:
-    name: Any = listening.getsockname()
-    host = f"[{name[0]}]" if listening.family is socket.AF_INET6 else name[0]
+def address_of(bound_socket: socket.socket) -> str:
+    """HOST:PORT that a socket was really bound to."""
+    name: Any = bound_socket.getsockname()
+    host = f"[{name[0]}]" if bound_socket.family is socket.AF_INET6 else name[0]
     return f"{host}:{name[1]}"

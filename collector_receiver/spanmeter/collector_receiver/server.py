@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
@@ -16,6 +16,8 @@ from spanmeter.collector_receiver.grpc_service import GrpcService
 from spanmeter.collector_receiver.http_server import HttpServer
 from spanmeter.collector_receiver.http_service import HttpService
 from spanmeter.collector_receiver.ingest import Ingest
+from spanmeter.collector_receiver.journal import Journal
+from spanmeter.collector_receiver.replaying import Replaying
 from spanmeter.collector_receiver.settings import CollectorSettings
 from spanmeter.metering.attribution import Attribution
 from spanmeter.metering.meter import Meter
@@ -29,15 +31,28 @@ class CannotListen(OSError):
     """The address is taken, or is none of this machine's."""
 
 
+class Addresses(NamedTuple):
+    """HOST:PORT that spans can be sent to, with the ports that were really bound."""
+
+    grpc: str
+    http: str | None
+
+
 class Collector:
     """Receives spans over OTLP and books them in the ledger. A context manager; it can be started once.
 
-    A database that is away keeps nothing from starting: requests are held, then refused to be sent again.
+    A database that is away keeps nothing from starting: requests are journaled, or held and then refused to be sent
+    again. Raises `CannotJournal` where there is to be a journal and cannot be.
     """
 
     def __init__(self, settings: CollectorSettings) -> None:
         self._settings = settings
         self._counters = Counters()
+        self._journal = (
+            None
+            if settings.journal is None
+            else Journal(settings.journal, max_bytes=settings.journal_bytes)
+        )
         self._committer = Committer(
             partial(LedgerWriter, settings.dsn),
             self._counters,
@@ -45,6 +60,7 @@ class Collector:
             rows=settings.commit_rows,
             linger=settings.commit_linger,
             queue_bytes=settings.queue_bytes,
+            journal=self._journal,
         )
         meter = Meter(
             Rates.pinned(),
@@ -59,6 +75,7 @@ class Collector:
             max_spans=settings.max_request_spans,
             max_attributes=settings.max_request_attributes,
         )
+        self._replaying = None if self._journal is None else Replaying(self._journal, ingest.replay)
         exports = Exports(ingest, self._counters, at_once=settings.handlers, hold=settings.hold)
         self._threads = ThreadPoolExecutor(
             settings.handlers, thread_name_prefix="spanmeter-handler"
@@ -76,18 +93,19 @@ class Collector:
             max_objects=2 * settings.max_request_attributes,
         )
         self._http = HttpServer(self._http_service, shared=settings.shared)
-        self._grpc_address: str | None = None
-        self._http_address: str | None = None
+        self._addresses: Addresses | None = None
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where it listens. Known once started."""
+        if self._addresses is None:
+            raise RuntimeError("the collector has not been started")
+        return self._addresses
 
     @property
     def grpc_address(self) -> str:
-        """HOST:PORT for OTLP over gRPC, with the port that was really bound. Known once started."""
-        return _known(self._grpc_address)
-
-    @property
-    def http_address(self) -> str:
-        """HOST:PORT for OTLP over HTTP, with the port that was really bound. Known once started, if there is one."""
-        return _known(self._http_address)
+        """HOST:PORT for OTLP over gRPC. Known once started."""
+        return self.addresses.grpc
 
     @property
     def counts(self) -> Counts:
@@ -96,27 +114,28 @@ class Collector:
 
     def start(self) -> None:
         """Listen and serve. Raises `CannotListen`, and `UnusableCertificate`."""
+        self._addresses = addresses = self._listening()
+        self._committer.start()
+        if self._replaying is not None:
+            self._replaying.start()
+        self._grpc.start()
+        if addresses.http is not None:
+            self._http.start()
+        logger.info("receiving OTLP on %s; decoder: %s", addresses, DECODER)
+
+    def _listening(self) -> Addresses:
         settings = self._settings
         try:
-            self._grpc_address = self._grpc.bind(settings.grpc, settings.tls)
+            grpc = self._grpc.bind(settings.grpc, settings.tls)
         except OSError as error:
             raise _cannot_listen(settings.grpc, error, "--grpc") from error
-        if settings.http is not None:
-            try:
-                self._http_address = self._http.bind(settings.http, settings.tls)
-            except OSError as error:
-                self._grpc.stop(0)
-                raise _cannot_listen(settings.http, error, "--http") from error
-        self._committer.start()
-        self._grpc.start()
-        if settings.http is not None:
-            self._http.start()
-        logger.info(
-            "receiving OTLP over gRPC on %s, over HTTP on %s; decoder: %s",
-            self._grpc_address,
-            self._http_address or "no port",
-            DECODER,
-        )
+        if settings.http is None:
+            return Addresses(grpc, None)
+        try:
+            return Addresses(grpc, self._http.bind(settings.http, settings.tls))
+        except OSError as error:
+            self._grpc.stop(0)
+            raise _cannot_listen(settings.http, error, "--http") from error
 
     def stop(self, grace: float) -> None:
         """Take nothing new, answer what is under way within `grace` seconds, commit what is queued, stop.
@@ -128,8 +147,12 @@ class Collector:
         self._http.stop(grace)
         self._grpc.stop(grace).wait()
         self._http.join()
+        if self._replaying is not None:
+            self._replaying.stop()
         self._committer.close(max(0.0, deadline - time.monotonic()))
         self._threads.shutdown()
+        if self._journal is not None:
+            self._journal.close()
         self._grpc.close()
         logger.info("stopped; spans: %s", self.counts)
 
@@ -150,12 +173,6 @@ class Collector:
         traceback: TracebackType | None,
     ) -> None:
         self.stop(self._settings.grace)
-
-
-def _known(address: str | None) -> str:
-    if address is None:
-        raise RuntimeError("the collector has not been started")
-    return address
 
 
 def _cannot_listen(address: str, error: OSError, flag: str) -> CannotListen:

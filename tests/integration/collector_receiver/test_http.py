@@ -69,7 +69,7 @@ def send(
     **headers: str,
 ) -> Answer:
     """One request on a connection of its own; an iterable body is sent chunked."""
-    connection = http.client.HTTPConnection(collector.http_address, timeout=30)
+    connection = http.client.HTTPConnection(collector.addresses.http or "", timeout=30)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
         connection.request(method, path, body, {"content-type": content_type, **named})
@@ -251,7 +251,7 @@ def test_paths_and_methods(served: Collector, method: str, path: str, status: in
 
 
 def test_a_port_that_is_taken_is_said_so(served: Collector, plain_dsn: str) -> None:
-    settings = CollectorSettings(dsn=plain_dsn, grpc="127.0.0.1:0", http=served.http_address)
+    settings = CollectorSettings(dsn=plain_dsn, grpc="127.0.0.1:0", http=served.addresses.http)
 
     with pytest.raises(OSError, match=r"cannot listen on .* --http"):
         Collector(settings).start()
@@ -261,7 +261,7 @@ def test_who_says_nothing_is_let_go_and_others_are_served(
     served: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_server, "HEADERS_TIMEOUT", 0.3)
-    host, _, port = served.http_address.rpartition(":")
+    host, _, port = (served.addresses.http or "").rpartition(":")
     half_a_head = b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-"
     silent, slow = (socket.create_connection((host, int(port))) for _ in range(2))
     with silent, slow:
@@ -282,7 +282,7 @@ def test_a_request_under_way_is_answered_while_the_collector_stops(
     )
     collector = Collector(settings)
     collector.start()
-    connection = http.client.HTTPConnection(collector.http_address, timeout=30)
+    connection = http.client.HTTPConnection(collector.addresses.http or "", timeout=30)
     connection.request("POST", "/v1/traces", otlp.llm_request(2), {"content-type": PROTOBUF})
     deadline = time.monotonic() + 30
     while collector.counts.received < 2 and time.monotonic() < deadline:

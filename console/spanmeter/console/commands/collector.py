@@ -28,5 +28,5 @@ def collector(settings: Settings) -> None:
     refuse_outdated(dsn)
     run(
         CollectorSettings(dsn=dsn, grpc=settings.grpc),
-        ready=lambda running: click.echo(f"READY grpc={running.grpc_address}"),
+        ready=lambda running: click.echo(f"READY grpc={running.grpc}"),
     )

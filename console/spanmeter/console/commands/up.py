@@ -10,7 +10,7 @@ from spanmeter.console.flags import accepts
 from spanmeter.console.settings import Settings
 
 if TYPE_CHECKING:
-    from spanmeter.collector_receiver.server import Collector
+    from spanmeter.collector_receiver.server import Addresses
 
 _READY = """\
 spanmeter is up: every LLM call becomes one row in {edition}.
@@ -53,8 +53,8 @@ def up(settings: Settings) -> None:
         migrate(dsn)
         edition = described(dsn)
 
-        def announce(collector: "Collector") -> None:
-            address = collector.grpc_address
+        def announce(addresses: "Addresses") -> None:
+            address = addresses.grpc
             place = "" if settings.dsn else f" in {settings.data}"
             text = _READY.format(
                 edition=edition,
