@@ -57,9 +57,11 @@ class Dialect:
     `counting` tells how it counts, by the first case that fits; otherwise its counts are wholes. In
     the cases of `estimates` it passes off its own numbers, or a part of the provider's, as the
     provider's. In those of `outside` a span without counts is the outside of another that has them.
-    `providers` are its own names for them, up to a dot or hyphen. Where it `names_providers` not at
-    all, they are told by the model. Where it is `vague`, it calls requests of any kind by one name,
-    and a span with neither a model nor counts is none of ours.
+    `providers` are its own names for them, up to a dot or hyphen; where none is given, `routes` are the
+    places of a model's name with the provider's before it (`openai/gpt-5`). Where it `names_providers`
+    not at all, they are told by the model. `own_id` is the form of response ids that it makes up itself.
+    Where it is `vague`, it calls requests of any kind by one name, and a span with neither a model nor
+    counts is none of ours.
     """
 
     name: str
@@ -74,5 +76,7 @@ class Dialect:
     estimates: tuple[Case, ...] = ()
     outside: tuple[Case, ...] = ()
     providers: Mapping[str, str] = field(default_factory=dict[str, str])
+    routes: tuple[str, ...] = ()
+    own_id: str = ""
     names_providers: bool = True
     vague: bool = False

@@ -3,7 +3,8 @@
 Source: litellm 1.106.2, `integrations/opentelemetry.py`. `litellm_request` is the call;
 `raw_gen_ai_request` inside it holds what was sent, and the proxy's own spans (`Received Proxy Server
 Request`, `auth`, `router`) hold no counts. What the cache had is only in a dictionary that was
-printed into the metadata. Counts are wholes for every provider.
+printed into the metadata. Where an answer has no id in OpenAI's form, it gets one. Counts are wholes
+for every provider.
 """
 
 from dataclasses import replace
@@ -11,6 +12,7 @@ from dataclasses import replace
 from spanmeter.metering import attributes as names
 from spanmeter.metering.dialects.opentelemetry import CALLS, OPENTELEMETRY, PLACES
 
+UUID = "-".join(f"[0-9a-f]{{{digits}}}" for digits in (8, 4, 4, 4, 12))
 USAGE = "metadata.usage_object/"
 
 LITELLM = replace(
@@ -29,6 +31,8 @@ LITELLM = replace(
         **dict.fromkeys(("transcription", "atranscription"), names.TRANSCRIPTION),
         **dict.fromkeys(("rerank", "arerank"), names.RERANK),
     },
+    routes=("litellm.provider.model",),
+    own_id=rf"(chatcmpl-)?{UUID}",
     places={
         **PLACES,
         names.PROVIDER_NAME: (names.PROVIDER_NAME, "gen_ai.system", "custom_llm_provider"),

@@ -48,6 +48,7 @@ OPENINFERENCE = Dialect(
             Counting(input="of_total"),
         ),
     ),
+    routes=("llm.model_name",),
     names_providers=False,
     vague=True,
 )

@@ -1,5 +1,6 @@
 """Putting what another library's span says into our words, and its counts into our meaning."""
 
+import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -26,6 +27,9 @@ COUNTS: Final = (
 _TOTAL: Final = "total"
 """Where a translation holds the emitter's total meanwhile."""
 
+NO_PROVIDERS: Final = frozenset({"", "strands-agents", "langchain", "llamaindex", "litellm"})
+"""What frameworks put for a provider where they do not know it."""
+
 Words = dict[str, AttributeValue]
 
 
@@ -39,6 +43,7 @@ class Emitter(NamedTuple):
     counting: tuple[tuple[Case, Counting], ...]
     estimates: tuple[Case, ...]
     outside: tuple[Case, ...]
+    routes: tuple[Place, ...]
 
 
 class Translation(NamedTuple):
@@ -64,6 +69,7 @@ def emitter(dialect: Dialect, scope: str, version: str) -> Emitter:
         ),
         cases_of(dialect.estimates, scope, version),
         cases_of(dialect.outside, scope, version),
+        _places(dialect.routes),
     )
 
 
@@ -74,7 +80,7 @@ def translate(attributes: Attributes, by: Emitter, *, failed: bool) -> Translati
     """
     said = Said(attributes)
     words = _words(said, by)
-    provider, by_model = _provider(words, by.dialect)
+    provider, by_model = _provider(words, said, by)
     model = text(words, names.REQUEST_MODEL) or text(words, names.RESPONSE_MODEL) or ""
     _count(words, said, by, provider, model)
     counted = names.INPUT_TOKENS in words or names.OUTPUT_TOKENS in words
@@ -103,13 +109,17 @@ def _words(said: Said, by: Emitter) -> Words:
     milliseconds = said.first(by.first_token_milliseconds)
     if isinstance(milliseconds, int | float):
         words[names.TIME_TO_FIRST_CHUNK] = milliseconds / 1000
+    own_id, response_id = by.dialect.own_id, words.get(names.RESPONSE_ID)
+    if own_id and isinstance(response_id, str) and re.fullmatch(own_id, response_id):
+        del words[names.RESPONSE_ID]
     return words
 
 
-def _provider(words: Words, dialect: Dialect) -> tuple[str, bool]:
+def _provider(words: Words, said: Said, by: Emitter) -> tuple[str, bool]:
     """The canonical provider, and whether the model told it. Puts both in order in `words`."""
+    dialect = by.dialect
     named = text(words, names.PROVIDER_NAME)
-    provider = "" if named is None else canonical_provider(_shortest(named, dialect))
+    provider = canonical_provider(_shortest(named, dialect) if named else _routed(said, by))
     model = text(words, names.RESPONSE_MODEL) or text(words, names.REQUEST_MODEL) or ""
     by_model = False
     if not dialect.names_providers and provider in NO_PROVIDERS:
@@ -122,8 +132,10 @@ def _provider(words: Words, dialect: Dialect) -> tuple[str, bool]:
     return provider, by_model
 
 
-NO_PROVIDERS: Final = frozenset({"", "strands-agents", "langchain", "llamaindex", "litellm"})
-"""What frameworks put for a provider where they do not know it."""
+def _routed(said: Said, by: Emitter) -> str:
+    """The provider before a model's name; empty where there is none."""
+    routed = said.first(by.routes)
+    return routed.partition("/")[0] if isinstance(routed, str) and "/" in routed else ""
 
 
 def _shortest(named: str, dialect: Dialect) -> str:

@@ -1,0 +1,59 @@
+"""Runs an emitter against the local provider, and meters what it sent."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from golden.environments import JAVASCRIPT, javascript, node, python_of
+from golden.sink import Sink
+from simulated_provider import Served, SimulatedProvider
+from spanmeter.collector_receiver.decode import decode
+from spanmeter.metering.meter import Meter
+from spanmeter.metering.rates import Rates
+from spanmeter.metering.usage_event import UsageEvent
+
+EMITTERS = Path(__file__).with_name("emitters.py")
+OF_ITS_OWN = {"openlit": "openlit", "litellm": "litellm", "openinference_litellm": "litellm"}
+"""Emitters that do not share the environment of the others."""
+
+SECONDS = 100
+
+
+class Watched(NamedTuple):
+    """What an emitter sent, and what the provider has in its books."""
+
+    bodies: Sequence[bytes]
+    served: Sequence[Served]
+
+    @property
+    def events(self) -> list[UsageEvent]:
+        """What is metered of it, in the order in which the calls began."""
+        meter, now = Meter(Rates.pinned()), datetime.now(UTC)
+        spans = [span for body in self.bodies for span, _ in decode(body, max_spans=10_000)]
+        metered = [meter.meter(span, now) for span in spans]
+        return sorted(event for event in metered if event is not None)
+
+
+def watch(emitter: str) -> Watched:
+    """Has an emitter make its calls. Raises what the program raises."""
+    with SimulatedProvider() as provider, Sink() as sink:
+        if emitter.startswith("vercel"):
+            _run_javascript(emitter.removeprefix("vercel"), provider.url, sink.url)
+        else:
+            python = python_of(OF_ITS_OWN.get(emitter, "main"))
+            command = [str(python), str(EMITTERS), emitter, provider.url, sink.url]
+            subprocess.run(command, check=True, timeout=SECONDS)
+        return Watched(list(sink.bodies), provider.served)
+
+
+def _run_javascript(major: str, provider: str, sink: str) -> None:
+    # Packages are looked for beside the program, whatever directory it is run in.
+    program = javascript() / f"vercel-{major}.mjs"
+    shutil.copy(JAVASCRIPT / "vercel.mjs", program)
+    command = [node(), str(program), major, provider, sink]
+    subprocess.run(command, check=True, timeout=SECONDS)
