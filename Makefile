@@ -33,6 +33,7 @@ demo: venv
 
 test: venv
 	@PYTHONPATH=tests $(BIN)/python -m databases prepare
+	@PYTHONPATH=tests $(BIN)/python -m golden.environments
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # Older majors of the client libraries, each in an environment of its own: half a minute, and one
