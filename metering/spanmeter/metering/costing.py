@@ -13,7 +13,7 @@ Quantities = Mapping[str, Quantity]
 """Amounts by unit, in the catalogue's unit names. A whole (`input_tokens`) includes its parts
 (`cache_read_tokens`)."""
 
-_EXACT: Final = Context(prec=80)
+EXACT: Final = Context(prec=80)
 """Ample for prices times counts; only divisions by 3600 (prices per hour) do not come out even."""
 
 
@@ -86,7 +86,7 @@ def cost_of(quantities: Quantities, rate: Rate) -> Cost:
     """
     before = getcontext()
     # Quicker than `localcontext`, which copies the context for every call.
-    setcontext(_EXACT)
+    setcontext(EXACT)
     try:
         return _cost_of(quantities, rate)
     finally:

@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 from spanmeter.metering import attributes as names
 from spanmeter.metering.attribution import Attribution
 from spanmeter.metering.billable import Facts, billable_state
+from spanmeter.metering.call_cost import REFUSED, CallCost, CallCosts
 from spanmeter.metering.called import Called, read_called
-from spanmeter.metering.costing import UNPRICED, Cost, Quantities, cost_of, priced_quantities
+from spanmeter.metering.costing import priced_quantities
 from spanmeter.metering.dialects import Call, call_of
 from spanmeter.metering.outcome import Outcome, read_outcome, was_refused
 from spanmeter.metering.quantities import check_parts, read_quantities
@@ -18,7 +19,6 @@ from spanmeter.metering.raw_usage import raw_usage
 from spanmeter.metering.reading import mended, text
 from spanmeter.metering.span import Attributes, Span
 from spanmeter.metering.tokens import Tokens, read_tokens
-from spanmeter.metering.unit_rates import Rate
 from spanmeter.metering.unmeterable import Unmeterable
 from spanmeter.metering.usage_event import BillableState, CostQuality, UsageEvent, UsageSource
 from spanmeter.metering.usage_source import read_usage_source
@@ -35,20 +35,12 @@ PREFIXES: Final = (
 )
 """Attributes whose names cannot be listed: they are found by one pass over the span's."""
 
-NOTHING: Final = Cost(Decimal(0), "exact")
-REFUSED_RULE: Final = "refused-1"
-"""Takes a rate's place: a provider that answers with an HTTP error bills nothing for the request."""
 
-FREE: Final = frozenset({("openai", names.MODERATION)})
-FREE_RULE: Final = "free-1"
-"""Takes a rate's place where a provider says that the operation costs nothing.
+class Used(NamedTuple):
+    """All that was used: tokens, and amounts of other units."""
 
-Source: developers.openai.com/api/docs/guides/moderation ("free to use")."""
-
-SURCHARGED: Final = frozenset({("anthropic", "us")})
-"""Regions that a provider charges more for, which the catalogue does not know of.
-
-Source: platform.claude.com/docs/en/about-claude/pricing, "Data residency pricing" (1.1 times)."""
+    tokens: Tokens
+    others: Mapping[str, Decimal]
 
 
 class Counted(NamedTuple):
@@ -97,7 +89,7 @@ class Meter:
         max_age: timedelta = timedelta(days=400),
         max_ahead: timedelta = timedelta(minutes=10),
     ) -> None:
-        self._rates = rates
+        self._costs = CallCosts(rates)
         self._attribution = attribution or Attribution()
         self._max_age = max_age
         self._max_ahead = max_ahead
@@ -122,46 +114,25 @@ class Meter:
         if span.dropped_attributes and not reported:
             _check_complete(span, attributes, outcome)
         source = read_usage_source(attributes, reported=reported)
-        quantities = priced_quantities(tokens, others) if reported else {}
-        check_parts(quantities, others)
-        cost, rate_version = self._cost(call, called, outcome, quantities, when.time)
+        cost = self._cost(call, called, outcome, Used(tokens, others), when.time)
         counted = Counted(others, source, raw_usage(attributes))
-        charge = _charge(attributes, who, outcome, tokens, cost, rate_version)
+        charge = _charge(attributes, who, outcome, tokens, cost)
         told = Told(call.dialect, mended(span.scope_name), mended(span.scope_version))
         return UsageEvent._make((*when, *who, *called, *outcome, *tokens, *counted, *charge, *told))
 
     def _cost(
-        self,
-        call: Call,
-        called: Called,
-        outcome: Outcome,
-        quantities: Quantities,
-        at: datetime,
-    ) -> tuple[Cost, str | None]:
-        """The cost, and the rate or rule that made it. No quantities are none reported."""
-        if not quantities and was_refused(call.attributes, outcome.status):
-            return NOTHING, REFUSED_RULE
-        if (called.provider, called.operation) in FREE:
-            return NOTHING, FREE_RULE
-        rate = self._rate(called, at) if quantities else None
-        if rate is None:
-            return UNPRICED, None
-        if call.by_model:
-            # The model's maker stands in for whoever served it.
-            rate = rate._replace(matched=False)
-        cost = cost_of(quantities, rate)
-        return cost, f"{self._rates.version}#{rate.name}" if cost.amount is not None else None
-
-    def _rate(self, called: Called, at: datetime) -> Rate | None:
-        provider, tier = called.provider, called.service_tier
-        asked, answered = called.request_model, called.response_model
-        rate = self._rates.find(provider, answered, tier, at) if answered is not None else None
-        stands_in = (provider, called.region) in SURCHARGED
-        if rate is None and asked is not None and asked != answered:
-            rate = self._rates.find(provider, asked, tier, at)
-            # The price of the model that was asked for stands in for that of the one that answered.
-            stands_in = stands_in or answered is not None
-        return rate._replace(matched=False) if rate is not None and stands_in else rate
+        self, call: Call, called: Called, outcome: Outcome, used: Used, at: datetime
+    ) -> CallCost:
+        tokens, others = used
+        if not (tokens.reported or others) and was_refused(call.attributes, outcome.status):
+            return REFUSED
+        if tokens.reported and not others:
+            cost = self._costs.of_tokens(called, tokens, at, by_model=call.by_model)
+            if cost is not None:
+                return cost
+        quantities = priced_quantities(tokens, others) if tokens.reported or others else {}
+        check_parts(quantities, others)
+        return self._costs.of(called, quantities, at, by_model=call.by_model)
 
 
 def _prefixed(attributes: Attributes) -> list[str]:
@@ -187,8 +158,7 @@ def _charge(
     who: Who,
     outcome: Outcome,
     tokens: Tokens,
-    cost: Cost,
-    rate_version: str | None,
+    booked: CallCost,
 ) -> Charge:
     state, reason = billable_state(
         Facts(
@@ -199,4 +169,5 @@ def _charge(
             who.environment,
         )
     )
+    cost, rate_version = booked
     return Charge(state, reason, cost.amount, CURRENCY, rate_version, cost.quality)

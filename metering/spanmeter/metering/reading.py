@@ -5,7 +5,7 @@ first lines of each are the way that a well-formed attribute takes: every span h
 """
 
 from decimal import Decimal, InvalidOperation
-from typing import Final, cast
+from typing import Any, Final
 
 from spanmeter.metering.span import Attributes, AttributeValue
 from spanmeter.metering.unmeterable import Unmeterable
@@ -26,6 +26,10 @@ MAX_DIGITS: Final = 15
 """Digits of a count that was sent as text: those of `MAX_COUNT`, and a few leading zeros."""
 
 
+TEXTS: Final = frozenset({str, type(None)})
+COUNTS: Final = frozenset({int, type(None)})
+
+
 def text(attributes: Attributes, name: str) -> str | None:
     """The attribute as text; empty is `None`. Numbers, which some SDKs send as ids, are spelled out."""
     value = attributes.get(name)
@@ -38,13 +42,11 @@ def text(attributes: Attributes, name: str) -> str | None:
 
 def texts(attributes: Attributes, names: tuple[str, ...]) -> list[str | None]:
     """`text` of several attributes at once: one look at all of them nearly always finds all in order."""
-    values = [*map(attributes.get, names)]
-    try:
-        whole = "".join(cast("list[str]", [value for value in values if value is not None]))
-    except TypeError:
-        return [text(attributes, name) for name in names]
-    if len(whole) <= MAX_TEXT and whole.isascii() and "\0" not in whole and "" not in values:
-        return cast("list[str | None]", values)
+    values: list[Any] = [*map(attributes.get, names)]
+    if TEXTS.issuperset(map(type, values)) and "" not in values:
+        whole = "".join(filter(None, values))
+        if len(whole) <= MAX_TEXT and whole.isascii() and "\0" not in whole:
+            return values
     return [text(attributes, name) for name in names]
 
 
@@ -93,11 +95,12 @@ def count(attributes: Attributes, name: str) -> int | None:
 
 def counts(attributes: Attributes, names: tuple[str, ...]) -> list[int | None]:
     """`count` of several attributes at once."""
-    values = [*map(attributes.get, names)]
-    for value in values:
-        if value is not None and (type(value) is not int or not 0 <= value <= MAX_COUNT):
-            return [count(attributes, name) for name in names]
-    return cast("list[int | None]", values)
+    values: list[Any] = [*map(attributes.get, names)]
+    if COUNTS.issuperset(map(type, values)):
+        given = [*filter(None, values)]
+        if not given or (min(given) > 0 and max(given) <= MAX_COUNT):
+            return values
+    return [count(attributes, name) for name in names]
 
 
 def flag(attributes: Attributes, name: str) -> bool:

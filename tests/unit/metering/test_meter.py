@@ -5,9 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from spanmeter.metering.call_cost import REFUSED_RULE
 from spanmeter.metering.costing import priced_quantities
 from spanmeter.metering.dialects import CALLS
-from spanmeter.metering.meter import REFUSED_RULE, Meter
+from spanmeter.metering.meter import Meter
 from spanmeter.metering.quantities import IN_COLUMNS
 from spanmeter.metering.span import AttributeValue
 from spanmeter.metering.tokens import Tokens

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from spanmeter.metering.call_cost import FREE_RULE, REFUSED_RULE
 from spanmeter.metering.dialects import CALLS
-from spanmeter.metering.meter import FREE_RULE, REFUSED_RULE
 from spanmeter.metering.span import AttributeValue
 from spanmeter.metering.usage_event import UsageEvent
 from unit.metering.spans import RATES, metered, span
