@@ -26,12 +26,43 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         help="Where spans are received; port 0 picks a free one. [SPANMETER_GRPC]"
         " Default: 127.0.0.1:4317, this machine only.",
     ),
+    "http": click.option(
+        "--http",
+        metavar="HOST:PORT",
+        help="Where spans are received over HTTP; port 0 picks a free one. [SPANMETER_HTTP]"
+        " Default: 127.0.0.1:4318, this machine only.",
+    ),
+    "workers": click.option(
+        "--workers",
+        metavar="N",
+        help="Processes that receive, on the same ports. [SPANMETER_WORKERS] Default: 1.",
+    ),
+    "tls_certificate": click.option(
+        "--tls-certificate",
+        metavar="FILE",
+        help="PEM; with --tls-key, spans are received over TLS only. [SPANMETER_TLS_CERTIFICATE]",
+    ),
+    "tls_key": click.option(
+        "--tls-key",
+        metavar="FILE",
+        help="PEM, the key of --tls-certificate. [SPANMETER_TLS_KEY]",
+    ),
+    "tls_client_authority": click.option(
+        "--tls-client-authority",
+        metavar="FILE",
+        help="PEM; only senders with a certificate that it signed are let in."
+        " [SPANMETER_TLS_CLIENT_AUTHORITY]",
+    ),
     "log_level": click.option(
         "--log-level",
         type=click.Choice(LOG_LEVELS, case_sensitive=False),
         help="How much is logged, to standard error. [SPANMETER_LOG_LEVEL] Default: info.",
     ),
 }
+
+
+RECEIVING = ("grpc", "http", "workers", "tls_certificate", "tls_key", "tls_client_authority")
+"""The flags of every command that receives spans."""
 
 
 def accepts(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

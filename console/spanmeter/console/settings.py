@@ -32,13 +32,18 @@ def default_data() -> Path:
 class Settings:
     """Every setting that a flag, a `SPANMETER_*` variable or a key of the TOML file can give.
 
-    `dsn` may hold a password: it is left out of the repr. `grpc` is `HOST:PORT`; the default is
-    reachable from this machine only, because nothing authenticates senders yet.
+    `dsn` may hold a password: it is left out of the repr. `grpc` and `http` are `HOST:PORT`; the
+    defaults are reachable from this machine only, because nothing authenticates senders yet.
     """
 
     dsn: str | None = field(default=None, repr=False)
     data: Path = field(default_factory=default_data)
     grpc: str = "127.0.0.1:4317"
+    http: str = "127.0.0.1:4318"
+    workers: int = 1
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_authority: Path | None = None
     log_level: str = "info"
 
     @classmethod
@@ -108,7 +113,14 @@ def _text(value: object) -> str:
     return value.strip()
 
 
-def _directory(value: object) -> Path:
+def _number(value: object) -> int:
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 256):
+        raise ValueError(f"{text!r} is not a number from 1 to 256")
+    return int(text)
+
+
+def _path(value: object) -> Path:
     return Path(value if isinstance(value, Path) else _text(value)).expanduser()
 
 
@@ -129,7 +141,12 @@ def _log_level(value: object) -> str:
 
 _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
     "dsn": _text,
-    "data": _directory,
+    "data": _path,
     "grpc": _address,
+    "http": _address,
+    "workers": _number,
+    "tls_certificate": _path,
+    "tls_key": _path,
+    "tls_client_authority": _path,
     "log_level": _log_level,
 }

@@ -68,7 +68,7 @@ def test_a_value_that_cannot_be_used_names_where_it_was_given(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('dns = "x"', "'dns' is not a setting; settings are dsn, data, grpc, log_level"),
+        ('dns = "x"', "'dns' is not a setting; settings are dsn, data, grpc, http, "),
         ("dsn = 5", "dsn: should be text"),
         ("dsn = ", "is not TOML: "),
     ],
