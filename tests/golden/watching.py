@@ -22,6 +22,7 @@ OF_ITS_OWN = {"openlit": "openlit", "litellm": "litellm", "openinference_litellm
 """Emitters that do not share the environment of the others."""
 
 SECONDS = 100
+MAX_SPANS = 10_000
 
 
 class Watched(NamedTuple):
@@ -33,10 +34,21 @@ class Watched(NamedTuple):
     @property
     def events(self) -> list[UsageEvent]:
         """What is metered of it, in the order in which the calls began."""
-        meter, now = Meter(Rates.pinned()), datetime.now(UTC)
-        spans = [span for body in self.bodies for span, _ in decode(body, max_spans=10_000)]
-        metered = [meter.meter(span, now) for span in spans]
-        return sorted(event for event in metered if event is not None)
+        return metered(self.bodies)
+
+    @property
+    def replayed(self) -> list[UsageEvent]:
+        """The same of what would be kept of its spans, were they rejected."""
+        received = [each for body in self.bodies for each in decode(body, max_spans=MAX_SPANS)]
+        return metered([each.payload() for each in received])
+
+
+def metered(bodies: Sequence[bytes]) -> list[UsageEvent]:
+    """The usage events of export requests, in order of time."""
+    meter, now = Meter(Rates.pinned()), datetime.now(UTC)
+    spans = [span for body in bodies for span, _ in decode(body, max_spans=MAX_SPANS)]
+    events = [meter.meter(span, now) for span in spans]
+    return sorted(event for event in events if event is not None)
 
 
 def watch(emitter: str) -> Watched:

@@ -72,6 +72,7 @@ def test_the_spans_of_an_emitter_are_metered_to_the_providers_numbers(name: str)
     watched, emitter = watch(name), EMITTERS[name]
     events = watched.events
     assert len(events) == len(watched.served)
+    assert watched.replayed == events
     for place, (event, served) in enumerate(zip(events, watched.served, strict=True)):
         if place in emitter.estimates:
             assert event.usage_source == "estimate"

@@ -26,6 +26,12 @@ CONTENT = (
     "ai.prompt.messages",
     "ai.response.text",
     "langfuse.observation.input",
+    "langfuse.observation.output",
+    "langfuse.observation.metadata.answer",
+    "langfuse.trace.input",
+    "embedding.embeddings.0.embedding.text",
+    "embedding.text",
+    "reranker.query",
     "pydantic_ai.all_messages",
 )
 
