@@ -1,6 +1,5 @@
 """What happens to one export request: decode, meter, commit."""
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -13,22 +12,13 @@ from spanmeter.collector_receiver.decode import decode
 from spanmeter.collector_receiver.journal_segment import Entry
 from spanmeter.collector_receiver.numbered_records import producers_of
 from spanmeter.collector_receiver.received import Received
+from spanmeter.collector_receiver.rows import rows_of
 from spanmeter.collector_receiver.submission import Rejection, Submission
-from spanmeter.metering import attributes as names
 from spanmeter.metering.dialects import is_tracing_copy
 from spanmeter.metering.meter import Meter
-from spanmeter.metering.span import Span
-from spanmeter.metering.unmeterable import Unmeterable
-from spanmeter.storage.metered import Metered
-from spanmeter.storage.rejected import RejectedSpan
-
-logger = logging.getLogger(__name__)
 
 JOURNAL: Final = "journal"
 """Takes turns like a sender."""
-
-MAX_DETAIL: Final = 500
-"""Characters; the detail of a span that broke the meter is the text of any exception."""
 
 
 class Accepted(NamedTuple):
@@ -67,9 +57,7 @@ class Ingest:
         self._submit(submission)
         copies = sum(is_tracing_copy(span) for span, _ in received)
         others = len(received) - submission.rows - copies
-        self._counters.add(
-            Counts(received=len(received), not_llm=others, tracing_copies=copies)
-        )
+        self._counters.add(Counts(received=len(received), not_llm=others, tracing_copies=copies))
         return Accepted(len(received), partial(self._committer.confirmed, submission))
 
     def replay(self, entry: Entry) -> Future[list[Rejection]]:
@@ -87,32 +75,7 @@ class Ingest:
             submission.settle([])
 
     def _metered(self, received: list[Received], entry: Entry, sender: str) -> Submission:
-        batch: list[Metered] = []
-        rejected: list[RejectedSpan] = []
-        for span, payload in received:
-            try:
-                event = self._meter.meter(span, entry.received_at)
-            except Unmeterable as error:
-                rejected.append(_rejected(span, error.reason, error.detail, payload))
-            except Exception as error:
-                # A span that breaks the meter is kept too: refusing the request would block its neighbours for ever.
-                logger.exception("the meter failed on a span of scope %r", span.scope_name)
-                rejected.append(_rejected(span, "meter_failed", repr(error), payload))
-            else:
-                if event is not None:
-                    batch.append(Metered(event, payload))
+        batch, rejected = rows_of(self._meter, received, entry.received_at)
         return Submission(
             batch, rejected, entry.body, sender, producers_of(received), entry.received_at
         )
-
-
-def _rejected(span: Span, reason: str, detail: str, payload: Callable[[], bytes]) -> RejectedSpan:
-    tenant = span.attributes.get(names.TENANT_ID)
-    return RejectedSpan(
-        reason=reason,
-        detail=detail[:MAX_DETAIL],
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        tenant_id=tenant if isinstance(tenant, str) else None,
-        payload=payload(),
-    )

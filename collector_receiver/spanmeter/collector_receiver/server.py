@@ -17,11 +17,9 @@ from spanmeter.collector_receiver.http_server import HttpServer
 from spanmeter.collector_receiver.http_service import HttpService
 from spanmeter.collector_receiver.ingest import Ingest
 from spanmeter.collector_receiver.journal import Journal
+from spanmeter.collector_receiver.pinned_meter import pinned_meter
 from spanmeter.collector_receiver.replaying import Replaying
 from spanmeter.collector_receiver.settings import CollectorSettings
-from spanmeter.metering.attribution import Attribution
-from spanmeter.metering.meter import Meter
-from spanmeter.metering.rates import Rates
 from spanmeter.storage.ledger import LedgerWriter
 
 logger = logging.getLogger(__name__)
@@ -62,14 +60,8 @@ class Collector:
             queue_bytes=settings.queue_bytes,
             journal=self._journal,
         )
-        meter = Meter(
-            Rates.pinned(),
-            attribution=Attribution(settings.attribution),
-            max_age=settings.max_age,
-            max_ahead=settings.max_ahead,
-        )
         ingest = Ingest(
-            meter,
+            pinned_meter(settings),
             self._committer,
             self._counters,
             max_spans=settings.max_request_spans,

@@ -157,6 +157,10 @@ class LedgerWriter:
                     self.close()
                 if not again:
                     raise unavailable(error) from error
+            except Exception as error:
+                # A fault of ours: the row that brings it out is kept, and keeps no other back.
+                logger.exception("could not write a batch of %d events", len(batch))
+                raise faults.BatchRefused(error) from error
 
     def _open(self) -> WriterSession:
         if self._session is None:

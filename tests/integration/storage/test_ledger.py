@@ -12,6 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from booking import NOON, event, metered, payload, query
+from spanmeter.metering.same_call import call_key
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage.ledger import LedgerWriter, Written
 from spanmeter.storage.metered import REFUSED
@@ -181,6 +182,23 @@ def test_a_batch_of_bad_events_is_set_aside_whole(writer: LedgerWriter) -> None:
     written = writer.write(metered(*(event(feature="\0") for _ in range(9))))
     assert (written.inserted, written.duplicates, written.rejected) == (0, 0, 9)
     assert [refused.index for refused in written.refused] == list(range(9))
+
+
+def test_a_row_that_breaks_the_writer_is_set_aside_alone(
+    dsn: str, writer: LedgerWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours loses nothing either, and its connection works on."""
+    trouble = event(tenant_id="trouble")
+
+    def faulty(event: UsageEvent) -> bytes:
+        if event.tenant_id == "trouble":
+            raise ZeroDivisionError
+        return call_key(event)
+
+    monkeypatch.setattr("spanmeter.storage.staged_events.call_key", faulty)
+    written = writer.write(metered(event(), trouble, event()))
+    assert (written.inserted, [each.index for each in written.refused]) == (2, [1])
+    assert query(dsn, "SELECT span_id FROM rejected_spans") == [(trouble.span_id,)]
 
 
 def test_a_refused_row_says_nothing_of_what_it_holds(writer: LedgerWriter) -> None:

@@ -126,7 +126,7 @@ CREATE INDEX rejected_spans_open ON rejected_spans (reason, rejected_at) WHERE r
 
 COMMENT ON COLUMN rejected_spans.redriven_at IS 'When it was metered after all; NULL: it is still open.';
 COMMENT ON COLUMN rejected_spans.redriven_as IS
-    'stored; duplicate: its row was there already; not_llm: it turned out to be no call.';
+    'booked; not_llm: it turned out to be no call.';
 
 DO $$
 BEGIN
