@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
+from threading import Semaphore
 from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.committer import Committer
@@ -16,6 +17,9 @@ from spanmeter.collector_receiver.rows import rows_of
 from spanmeter.collector_receiver.submission import Rejection, Submission
 from spanmeter.metering.dialects import is_tracing_copy
 from spanmeter.metering.meter import Meter
+
+AT_ONCE: Final = 4
+"""Requests that are decoded at the same time. Decoded, one can take twenty times the memory that it came in."""
 
 JOURNAL: Final = "journal"
 """Takes turns like a sender."""
@@ -46,14 +50,16 @@ class Ingest:
         self._counters = counters
         self._max_spans = max_spans
         self._max_attributes = max_attributes
+        self._at_once = Semaphore(AT_ONCE)
 
     def __call__(self, body: bytes, sender: str = "") -> Accepted:
         """Decode and meter a serialized export request, and queue it to be committed in its sender's turn.
 
         Raises `Undecodable`, `QueueFull` or `NotCommitted`, and then nothing of it is stored.
         """
-        received = decode(body, max_spans=self._max_spans, max_attributes=self._max_attributes)
-        submission = self._metered(received, Entry(body, datetime.now(UTC)), sender)
+        with self._at_once:
+            received = decode(body, max_spans=self._max_spans, max_attributes=self._max_attributes)
+            submission = self._metered(received, Entry(body, datetime.now(UTC)), sender)
         self._submit(submission)
         copies = sum(is_tracing_copy(span) for span, _ in received)
         others = len(received) - submission.rows - copies

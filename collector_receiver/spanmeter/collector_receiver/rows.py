@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from spanmeter.collector_receiver.received import Received
 from spanmeter.metering import attributes as names
 from spanmeter.metering.meter import Meter
+from spanmeter.metering.reading import MAX_TEXT
 from spanmeter.metering.span import Span
 from spanmeter.metering.unmeterable import Unmeterable
 from spanmeter.storage.metered import Metered
@@ -51,6 +52,6 @@ def _rejected(span: Span, reason: str, detail: str, payload: Callable[[], bytes]
         detail=detail[:MAX_DETAIL],
         trace_id=span.trace_id,
         span_id=span.span_id,
-        tenant_id=tenant if isinstance(tenant, str) else None,
+        tenant_id=tenant if isinstance(tenant, str) and len(tenant) <= MAX_TEXT else None,
         payload=payload(),
     )
