@@ -53,6 +53,12 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         help="PEM; only senders with a certificate that it signed are let in."
         " [SPANMETER_TLS_CLIENT_AUTHORITY]",
     ),
+    "attribution": click.option(
+        "--attribution",
+        metavar="PLACES",
+        help="Where spans name their tenant and other dimensions, beside our own attributes:"
+        " tenant=customer.id,resource:team;user=login. [SPANMETER_ATTRIBUTION]",
+    ),
     "log_level": click.option(
         "--log-level",
         type=click.Choice(LOG_LEVELS, case_sensitive=False),
@@ -61,7 +67,15 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
 }
 
 
-RECEIVING = ("grpc", "http", "workers", "tls_certificate", "tls_key", "tls_client_authority")
+RECEIVING = (
+    "grpc",
+    "http",
+    "workers",
+    "tls_certificate",
+    "tls_key",
+    "tls_client_authority",
+    "attribution",
+)
 """The flags of every command that receives spans."""
 
 

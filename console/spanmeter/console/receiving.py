@@ -20,6 +20,7 @@ def collector_settings(settings: Settings, dsn: str) -> "CollectorSettings":
         http=settings.http,
         workers=settings.workers,
         tls=_tls(settings),
+        attribution=settings.attribution,
     )
 
 

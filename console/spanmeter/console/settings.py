@@ -5,10 +5,12 @@ The settings of one run are one frozen `Settings`, read once, before the command
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from spanmeter.metering.attribution import Attribution
 
 ENVIRONMENT_PREFIX: Final = "SPANMETER_"
 DEFAULT_FILE: Final = Path("spanmeter.toml")
@@ -34,6 +36,7 @@ class Settings:
 
     `dsn` may hold a password: it is left out of the repr. `grpc` and `http` are `HOST:PORT`; the
     defaults are reachable from this machine only, because nothing authenticates senders yet.
+    `attribution` names by dimension the places where spans carry it (see `Attribution`).
     """
 
     dsn: str | None = field(default=None, repr=False)
@@ -44,6 +47,7 @@ class Settings:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_authority: Path | None = None
+    attribution: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     log_level: str = "info"
 
     @classmethod
@@ -132,6 +136,27 @@ def _address(value: object) -> str:
     return text
 
 
+def _attribution(value: object) -> Mapping[str, Sequence[str]]:
+    """A table of lists, or for flags and variables `tenant=customer.id,resource:team;user=login`."""
+    places = _table_of(value) if isinstance(value, str) else value
+    if not isinstance(places, dict):
+        raise ValueError("should be a table of lists, such as tenant = ['customer.id']")
+    read = {str(name): _names(listed) for name, listed in cast("dict[str, object]", places).items()}
+    Attribution(read)
+    return read
+
+
+def _table_of(text: str) -> dict[str, object]:
+    parts = [part.partition("=") for part in text.split(";") if part.strip()]
+    return {name.strip(): [each.strip() for each in names.split(",")] for name, _, names in parts}
+
+
+def _names(listed: object) -> Sequence[str]:
+    if not isinstance(listed, list) or not listed:
+        raise ValueError("should be a table of lists, such as tenant = ['customer.id']")
+    return tuple(_text(name) for name in cast("list[object]", listed))
+
+
 def _log_level(value: object) -> str:
     text = _text(value).lower()
     if text not in LOG_LEVELS:
@@ -148,5 +173,6 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
     "tls_certificate": _path,
     "tls_key": _path,
     "tls_client_authority": _path,
+    "attribution": _attribution,
     "log_level": _log_level,
 }
