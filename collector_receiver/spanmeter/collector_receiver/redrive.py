@@ -7,20 +7,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from spanmeter.collector_receiver.decode import decode
+from spanmeter.collector_receiver.decode import Undecodable, decode
 from spanmeter.collector_receiver.pinned_meter import pinned_meter
 from spanmeter.collector_receiver.rows import Rows, rows_of
 from spanmeter.collector_receiver.settings import CollectorSettings
 from spanmeter.metering.meter import Meter
 from spanmeter.storage.connection import Connection, connect, database_errors
 from spanmeter.storage.ledger import LedgerWriter
-from spanmeter.storage.rejected import OpenSpan, close_spans, open_spans
+from spanmeter.storage.rejected import OpenSpan, RejectedSpan, close_spans, open_spans
 
 PAGE: Final = 500
 """Spans at a time; each page is durable before the next one is begun."""
 
 BOOKED: Final = "booked"
 NOT_LLM: Final = "not_llm"
+UNDECODABLE: Final = "undecodable"
 
 
 class Outcome(NamedTuple):
@@ -73,7 +74,11 @@ def redrive(
 
 def _rows(meter: Meter, span: OpenSpan) -> Rows:
     """The span as it would be received now, but judged by the time it came."""
-    return rows_of(meter, decode(span.payload, max_spans=1), span.rejected_at)
+    try:
+        received = decode(span.payload, max_spans=1)
+    except Undecodable as error:
+        return Rows([], [RejectedSpan(UNDECODABLE, str(error), b"", b"", None, span.payload)])
+    return rows_of(meter, received, span.rejected_at)
 
 
 def _booked(ledger: LedgerWriter, rows: list[Rows]) -> dict[int, str]:

@@ -2,13 +2,15 @@
 
 import functools
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from spanmeter.console.failures import UnusableSetting, explained
 from spanmeter.console.listing import FORMATS
-from spanmeter.console.settings import LOG_LEVELS, InvalidSetting, Settings
+from spanmeter.console.periods import instant
+from spanmeter.console.settings import DURABILITY, LOG_LEVELS, InvalidSetting, Settings
 
 _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
     "dsn": click.option(
@@ -59,6 +61,18 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         help="Where spans name their tenant and other dimensions, beside our own attributes:"
         " tenant=customer.id,resource:team;user=login. [SPANMETER_ATTRIBUTION]",
     ),
+    "journal": click.option(
+        "--journal",
+        metavar="DIR",
+        help="Where spans are kept while the database is away. [SPANMETER_JOURNAL]"
+        " Default: journal in the directory of --data.",
+    ),
+    "durability": click.option(
+        "--durability",
+        type=click.Choice(DURABILITY, case_sensitive=False),
+        help="What spans are acknowledged from; db alone refuses them while the database is away."
+        " [SPANMETER_DURABILITY] Default: journal+db.",
+    ),
     "log_level": click.option(
         "--log-level",
         type=click.Choice(LOG_LEVELS, case_sensitive=False),
@@ -75,6 +89,8 @@ RECEIVING = (
     "tls_key",
     "tls_client_authority",
     "attribution",
+    "journal",
+    "durability",
 )
 """The flags of every command that receives spans."""
 
@@ -107,6 +123,21 @@ def listing_format(command: Callable[..., None]) -> Callable[..., None]:
         default="table",
         help="table rounds money for reading; json and csv are exact. Default: table.",
     )(command)
+
+
+def since_when(
+    text: str, default: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command `--since`; it receives a moment."""
+    return click.option("--since", callback=moment, default=default, metavar="WHEN", help=text)
+
+
+def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    """What a flag's WHEN means, now."""
+    try:
+        return None if value is None else instant(value, datetime.now(UTC))
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 def _settings(given: dict[str, object]) -> Settings:

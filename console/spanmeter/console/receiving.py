@@ -1,5 +1,6 @@
 """How a command's settings become a collector's, and how it says that it receives."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spanmeter.console.failures import UnusableSetting
@@ -12,16 +13,23 @@ if TYPE_CHECKING:
 
 def collector_settings(settings: Settings, dsn: str) -> "CollectorSettings":
     """What a collector is told. Raises `UnusableSetting`."""
-    from spanmeter.collector_receiver import CollectorSettings
+    from spanmeter.console.journal_place import journal_directory
 
-    return CollectorSettings(
-        dsn=dsn,
+    return replace(
+        metering_settings(settings, dsn),
         grpc=settings.grpc,
         http=settings.http,
         workers=settings.workers,
         tls=_tls(settings),
-        attribution=settings.attribution,
+        journal=journal_directory(settings, dsn),
     )
+
+
+def metering_settings(settings: Settings, dsn: str) -> "CollectorSettings":
+    """Of that, what decides what becomes of a span."""
+    from spanmeter.collector_receiver import CollectorSettings
+
+    return CollectorSettings(dsn=dsn, attribution=settings.attribution)
 
 
 def ready_line(addresses: "Addresses") -> str:

@@ -15,6 +15,7 @@ from spanmeter.metering.attribution import Attribution
 ENVIRONMENT_PREFIX: Final = "SPANMETER_"
 DEFAULT_FILE: Final = Path("spanmeter.toml")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+DURABILITY: Final = ("journal+db", "db")
 
 
 class InvalidSetting(ValueError):
@@ -48,6 +49,8 @@ class Settings:
     tls_key: Path | None = None
     tls_client_authority: Path | None = None
     attribution: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    journal: Path | None = None
+    durability: str = "journal+db"
     log_level: str = "info"
 
     @classmethod
@@ -157,11 +160,14 @@ def _names(listed: object) -> Sequence[str]:
     return tuple(_text(name) for name in cast("list[object]", listed))
 
 
-def _log_level(value: object) -> str:
-    text = _text(value).lower()
-    if text not in LOG_LEVELS:
-        raise ValueError(f"{text!r} is not one of {', '.join(LOG_LEVELS)}")
-    return text
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def parsed(value: object) -> str:
+        text = _text(value).lower()
+        if text not in choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+        return text
+
+    return parsed
 
 
 _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
@@ -174,5 +180,7 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
     "tls_key": _path,
     "tls_client_authority": _path,
     "attribution": _attribution,
-    "log_level": _log_level,
+    "journal": _path,
+    "durability": _one_of(*DURABILITY),
+    "log_level": _one_of(*LOG_LEVELS),
 }

@@ -21,9 +21,12 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def environ() -> dict[str, str]:
-    """This process's variables without any setting of ours."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("SPANMETER_")}
+def environ(tmp_path: Path) -> dict[str, str]:
+    """This process's variables without any setting of ours, but for a place where the test may write."""
+    others = {
+        name: value for name, value in os.environ.items() if not name.startswith("SPANMETER_")
+    }
+    return {**others, "SPANMETER_JOURNAL": str(tmp_path / "journal")}
 
 
 @pytest.fixture
