@@ -141,6 +141,32 @@ def openinference_litellm(provider: Provider, url: str) -> None:
         calls.litellm(url)
 
 
+def side_by_side(provider: Provider, url: str) -> None:
+    """Two instrumentations of one client, and Anthropic's own tracing."""
+    within = "opentelemetry.instrumentation."
+    instrument(
+        provider,
+        within + "openai:OpenAIInstrumentor",
+        within + "anthropic:AnthropicInstrumentor",
+        within + "genai.openai:OpenAIInstrumentor",
+        within + "genai.anthropic:AnthropicInstrumentor",
+    )
+    with tenant_on_spans(provider, "tenant.id"):
+        calls.openai(url)
+        calls.anthropic(url)
+
+
+def one_inside_the_other(provider: Provider, url: str) -> None:
+    """A framework that traces its calls, an instrumentation of the clients, and Anthropic's own."""
+    within = "openinference.instrumentation."
+    instrument(
+        provider,
+        within + "openai:OpenAIInstrumentor",
+        within + "anthropic:AnthropicInstrumentor",
+    )
+    pydantic_ai(provider, url)
+
+
 class Ended:
     """The names of the spans that have ended."""
 
@@ -186,8 +212,14 @@ EMITTERS: Mapping[str, Callable[[Provider, str], None]] = {
         openlit,
         litellm,
         openinference_litellm,
+        side_by_side,
+        one_inside_the_other,
     )
 }
+
+
+TRACED_BY_ANTHROPIC = {"provider_sdks", "side_by_side", "one_inside_the_other"}
+"""Where Anthropic's own tracing stays on, as it is unless told otherwise."""
 
 
 def provider_of(sink: str) -> Provider:
@@ -218,7 +250,7 @@ def provider_of(sink: str) -> Provider:
 def main() -> None:
     """One emitter."""
     name, url, sink = sys.argv[1:]
-    if name != "provider_sdks":
+    if name not in TRACED_BY_ANTHROPIC:
         os.environ["ANTHROPIC_OPEN_TELEMETRY"] = "false"
     provider = provider_of(sink)
     EMITTERS[name](provider, url)
