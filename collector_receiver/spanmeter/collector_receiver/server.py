@@ -13,6 +13,7 @@ from spanmeter.collector_receiver.decode import DECODER
 from spanmeter.collector_receiver.exports import Exports
 from spanmeter.collector_receiver.grpc_server import GrpcServer
 from spanmeter.collector_receiver.grpc_service import GrpcService
+from spanmeter.collector_receiver.housekeeping import Housekeeping
 from spanmeter.collector_receiver.http_server import HttpServer
 from spanmeter.collector_receiver.http_service import HttpService
 from spanmeter.collector_receiver.ingest import Ingest
@@ -68,6 +69,7 @@ class Collector:
             max_attributes=settings.max_request_attributes,
         )
         self._replaying = None if self._journal is None else Replaying(self._journal, ingest.replay)
+        self._housekeeping = Housekeeping(settings.dsn, settings.max_age)
         exports = Exports(ingest, self._counters, at_once=settings.handlers, hold=settings.hold)
         self._threads = ThreadPoolExecutor(
             settings.handlers, thread_name_prefix="spanmeter-handler"
@@ -110,6 +112,7 @@ class Collector:
         self._committer.start()
         if self._replaying is not None:
             self._replaying.start()
+        self._housekeeping.start()
         self._grpc.start()
         if addresses.http is not None:
             self._http.start()
@@ -135,6 +138,7 @@ class Collector:
         With a grace of 0 what is under way is cut off.
         """
         deadline = time.monotonic() + grace
+        self._housekeeping.stop()
         self._http_service.drain()
         self._http.stop(grace)
         self._grpc.stop(grace).wait()
