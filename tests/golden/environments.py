@@ -97,7 +97,8 @@ def _made(name: str, described: str, make: Callable[[Path], None]) -> Path:
     with (ENVIRONMENTS / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (directory / "ready").exists():
-            shutil.rmtree(directory, ignore_errors=True)
+            for stale in ENVIRONMENTS.glob(f"{name}-*"):
+                shutil.rmtree(stale)
             make(directory)
             (directory / "ready").touch()
     return directory

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,11 +53,12 @@ def metered(bodies: Sequence[bytes]) -> list[UsageEvent]:
     return sorted(event for event in events if event is not None)
 
 
+@cache
 def watch(emitter: str) -> Watched:
-    """Has an emitter make its calls. Raises what the program raises."""
+    """Has an emitter make its calls, once. Raises what the program raises."""
     with SimulatedProvider() as provider, Sink() as sink:
         if emitter.startswith("vercel"):
-            _run_javascript(emitter.removeprefix("vercel"), provider.url, sink.url)
+            run_javascript("vercel.mjs", emitter.removeprefix("vercel"), provider.url, sink.url)
         else:
             python = python_of(OF_ITS_OWN.get(emitter, "main"))
             command = [str(python), str(EMITTERS), emitter, provider.url, sink.url]
@@ -63,9 +66,13 @@ def watch(emitter: str) -> Watched:
         return Watched(list(sink.bodies), provider.served)
 
 
-def _run_javascript(major: str, provider: str, sink: str) -> None:
-    # Packages are looked for beside the program, whatever directory it is run in.
-    program = javascript() / f"vercel-{major}.mjs"
-    shutil.copy(JAVASCRIPT / "vercel.mjs", program)
-    command = [node(), str(program), major, provider, sink]
-    subprocess.run(command, check=True, timeout=SECONDS)
+def run_javascript(program: str, *arguments: str) -> None:
+    """Runs a program of `golden/javascript`."""
+    folder = javascript()
+    # Packages are looked for beside the program, whatever directory it is run in; others may run it now.
+    copy = folder / f"{os.getpid()}-{program}"
+    shutil.copy(JAVASCRIPT / program, copy)
+    try:
+        subprocess.run([node(), str(copy), *arguments], check=True, timeout=SECONDS)
+    finally:
+        copy.unlink()
