@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from decimal import Decimal
 from itertools import permutations
 
@@ -15,8 +16,10 @@ import calls_described
 from booking import event, metered, payload, query
 from calls_described import Described, framework, inside, ours
 from spanmeter.metering.usage_event import UsageEvent
+from spanmeter.storage.connection import connect
 from spanmeter.storage.ledger import LedgerWriter
 from spanmeter.storage.metered import CONFLICT
+from spanmeter.storage.reports import usage_report
 
 SUMS = """
 SELECT tenant_id, provider, sum(requests)::int, sum(coalesce(input_tokens, 0))::int, sum(cost)
@@ -105,6 +108,19 @@ def test_a_further_description_shows_what_it_said_and_what_counts(dsn: str) -> N
     assert row[:5] == ("ignored", "duplicate-1", 0, "exact", None)
     assert row[5] == {"input_tokens": 1000, "output_tokens": 50}
     assert row[6:] == (child.trace_id, child.span_id, child.time)
+
+
+def test_what_counts_nothing_is_in_no_report(dsn: str) -> None:
+    """The framework's spans had no tenant: what is unattributed adds up to nothing, and is not shown."""
+    described = [kind() for kind in (calls_described.by_id, calls_described.parent_and_child)]
+    with LedgerWriter(dsn) as writer:
+        for each in described:
+            for span in reversed(each.spans):
+                writer.write(metered(span))
+    with closing(connect(dsn)) as connection:
+        (row,) = usage_report(connection, ["tenant_id"])
+    assert (row.dimensions["tenant_id"], row.requests) == ("acme", 2)
+    assert query(dsn, "TABLE unattributed_usage") == []
 
 
 def test_what_was_superseded_is_reversed_with_a_reference(dsn: str) -> None:

@@ -42,6 +42,24 @@ FROM adjustments;
 COMMENT ON COLUMN ledger.requests IS
     'Requests to a provider: 1 for usage, 0 for a further description of a call, the difference for an adjustment.';
 
+-- A place whose rows all describe calls that others count has used nothing.
+CREATE OR REPLACE VIEW unattributed_usage AS
+SELECT
+    ledger.callsite, ledger.service_name, ledger.provider, ledger.model, currency,
+    sum(ledger.requests) AS requests,
+    sum(ledger.unpriced_requests) AS unpriced_requests,
+    coalesce(sum(ledger.input_tokens), 0) AS input_tokens,
+    coalesce(sum(ledger.output_tokens), 0) AS output_tokens,
+    sum(ledger.cost) AS cost,
+    round(sum(ledger.cost) / nullif(total.cost, 0), 6) AS share_of_cost,
+    min(ledger.time) AS first_seen,
+    max(ledger.time) AS last_seen
+FROM ledger JOIN (SELECT currency, sum(cost) AS cost FROM ledger GROUP BY currency) AS total USING (currency)
+WHERE ledger.tenant_id IS NULL
+GROUP BY ledger.callsite, ledger.service_name, ledger.provider, ledger.model, currency, total.cost
+HAVING sum(ledger.requests) <> 0 OR sum(ledger.unpriced_requests) <> 0 OR sum(ledger.cost) <> 0
+    OR sum(ledger.input_tokens) <> 0 OR sum(ledger.output_tokens) <> 0;
+
 -- Unique over all time, which a hypertable's own constraints cannot be; rows leave with the time window of receipt.
 CREATE TABLE provider_calls (
     call bytea PRIMARY KEY,
