@@ -28,19 +28,11 @@ from spanmeter.metering.who import Who, read_who
 CURRENCY: Final = "USD"
 """The catalogue's prices are in US dollars."""
 
-PREFIXES: Final = (
-    names.USAGE_DIMENSION_PREFIX,
-    names.USAGE_CACHE_WRITE_PREFIX,
-    names.USAGE_QUANTITY_PREFIX,
-)
+DIMENSION: Final = names.USAGE_DIMENSION_PREFIX
+CACHE_WRITE: Final = names.USAGE_CACHE_WRITE_PREFIX
+QUANTITY: Final = names.USAGE_QUANTITY_PREFIX
+PREFIXES: Final = (DIMENSION, CACHE_WRITE, QUANTITY)
 """Attributes whose names cannot be listed: they are found by one pass over the span's."""
-
-
-class Used(NamedTuple):
-    """All that was used: tokens, and amounts of other units."""
-
-    tokens: Tokens
-    others: Mapping[str, Decimal]
 
 
 class Counted(NamedTuple):
@@ -114,16 +106,21 @@ class Meter:
         if span.dropped_attributes and not reported:
             _check_complete(span, attributes, outcome)
         source = read_usage_source(attributes, reported=reported)
-        cost = self._cost(call, called, outcome, Used(tokens, others), when.time)
+        cost = self._cost(call, called, outcome, tokens, others, when.time)
         counted = Counted(others, source, raw_usage(attributes))
         charge = _charge(attributes, who, outcome, tokens, cost)
         told = Told(call.dialect, mended(span.scope_name), mended(span.scope_version))
         return UsageEvent._make((*when, *who, *called, *outcome, *tokens, *counted, *charge, *told))
 
     def _cost(
-        self, call: Call, called: Called, outcome: Outcome, used: Used, at: datetime
+        self,
+        call: Call,
+        called: Called,
+        outcome: Outcome,
+        tokens: Tokens,
+        others: Mapping[str, Decimal],
+        at: datetime,
     ) -> CallCost:
-        tokens, others = used
         if not (tokens.reported or others) and was_refused(call.attributes, outcome.status):
             return REFUSED
         if tokens.reported and not others:
@@ -138,7 +135,7 @@ class Meter:
 def _prefixed(attributes: Attributes) -> list[str]:
     """The attributes whose names cannot be listed. Most spans have none, which one look tells."""
     joined = "".join(attributes)
-    if not any(prefix in joined for prefix in PREFIXES):
+    if DIMENSION not in joined and CACHE_WRITE not in joined and QUANTITY not in joined:
         return []
     return [name for name in attributes if name.startswith(PREFIXES)]
 

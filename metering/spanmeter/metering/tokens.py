@@ -90,6 +90,18 @@ def _time_to_live(name: str) -> str | None:
 
 def _check(tokens: Tokens) -> None:
     """No part may exceed its whole: such an emitter counts in a way that its dialect does not say."""
+    whole, read, written, by_ttl, output, reasoning, *media = tokens
+    if (
+        (read or 0) + (written or 0) <= (whole or 0)
+        and (reasoning or 0) <= (output or 0)
+        and not by_ttl
+        and not any(media)
+    ):
+        return
+    _check_each(tokens)
+
+
+def _check_each(tokens: Tokens) -> None:
     written = tokens.cache_write_input_tokens or 0
     whole = tokens.input_tokens
     _contain(
