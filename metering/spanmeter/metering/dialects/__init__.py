@@ -46,6 +46,9 @@ TELLTALES: Final = frozenset(name for dialect in DIALECTS for name in dialect.op
 CLIENT: Final = 3
 """OTLP's number for the kind of a span that is a client's."""
 
+LONGEST_SCOPE: Final = 256
+"""Characters of a scope's name or version that are looked at: what was found for them is remembered."""
+
 __all__ = ["CALLS", "DIALECTS", "TELLTALES", "Call", "Dialect", "call_of", "is_tracing_copy"]
 
 
@@ -68,7 +71,7 @@ def call_of(span: Span) -> Call | None:
     whether it has calls inside is not to be seen from the span. Raises `Unmeterable` for counts that
     are none.
     """
-    spoken = _spoken(span.scope_name)
+    spoken = _spoken(span.scope_name[:LONGEST_SCOPE])
     if spoken is None:
         return _own(span.attributes)
     for dialect in spoken:
@@ -113,7 +116,7 @@ def _operation(dialect: Dialect, kind: str, span: Span) -> str | None:
 
 
 def _translated(span: Span, dialect: Dialect, operation: str) -> Call | None:
-    by = emitter(dialect, span.scope_name, span.scope_version)
+    by = emitter(dialect, span.scope_name[:LONGEST_SCOPE], span.scope_version[:LONGEST_SCOPE])
     translation = translate(span.attributes, by, failed=span.failed)
     if translation is None:
         return None
