@@ -26,14 +26,15 @@ class Scenario(NamedTuple):
     name: str
     spans: int = 512
     concurrency: int = 8
-    compression: str = "none"
+    protocol: str = "grpc"
     receivers: int = 1
 
 
 SCENARIOS = (
     Scenario("gRPC, 512 spans a request"),
-    Scenario("the same, gzip", compression="gzip"),
+    Scenario("the same, gzip", protocol="grpc+gzip"),
     Scenario("the same, 3 receivers", receivers=3, concurrency=4),
+    Scenario("HTTP, 512 spans a request", protocol="http"),
     Scenario("gRPC, 1 span a request", spans=1, concurrency=64),
 )
 
@@ -102,11 +103,11 @@ def _send(
         [
             _worker(
                 "load.py",
-                each.address,
+                each.http if scenario.protocol == "http" else each.grpc,
                 seconds,
                 scenario.concurrency,
                 scenario.spans,
-                scenario.compression,
+                scenario.protocol,
             )
             for each in receivers
         ]

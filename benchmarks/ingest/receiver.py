@@ -10,13 +10,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+# Without the journal, so that what is acknowledged is what is committed.
+FLAGS = [
+    "--grpc",
+    "127.0.0.1:0",
+    "--http",
+    "127.0.0.1:0",
+    "--durability",
+    "db",
+    "--log-level",
+    "warning",
+]
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Receiver(NamedTuple):
     """A running collector."""
 
-    address: str
+    grpc: str
+    http: str
     pid: int
 
     def cpu_seconds(self) -> float:
@@ -35,15 +47,15 @@ def receiver(dsn: str) -> Generator[Receiver]:
     """`spanmeter collector` on a free port, until the block ends."""
     command = [str(Path(sys.executable).with_name("spanmeter")), "collector", "--dsn", dsn]
     with subprocess.Popen(
-        [*command, "--grpc", "127.0.0.1:0", "--log-level", "warning"],
+        [*command, *FLAGS],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
         ready = process.stdout.readline() if process.stdout else ""
-        found = re.search(r"grpc=(\S+)", ready)
+        found = re.search(r"grpc=(\S+) http=(\S+)", ready)
         if found is None:
             raise SystemExit(f"the collector did not start: {ready}")
         try:
-            yield Receiver(found[1], process.pid)
+            yield Receiver(found[1], found[2], process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
