@@ -3,6 +3,7 @@
 import ast
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
 from spanmeter.metering.span import Attributes, AttributeValue
@@ -21,11 +22,12 @@ class Place(NamedTuple):
     attribute: str
     members: tuple[str, ...] = ()
 
-    @classmethod
-    def named(cls, written: str) -> "Place":
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def named(written: str) -> "Place":
         """The place that is written so."""
         attribute, *members = written.split("/")
-        return cls(attribute, tuple(members))
+        return Place(attribute, tuple(members))
 
 
 class Said:

@@ -86,6 +86,8 @@ class TestHostedAgents:
         without = {"gen_ai.operation.name": "invoke_agent", "gen_ai.provider.name": "openai"}
         assert METER.meter(sent("my.app", without), NOW) is None
         assert METER.meter(sent("my.app", RUN, kind=1), NOW) is None
+        nobodys = {name: value for name, value in RUN.items() if "provider" not in name}
+        assert METER.meter(sent("my.app", nobodys), NOW) is None
         assert METER.meter(sent("spanmeter.openai", RUN), NOW) is None
 
 

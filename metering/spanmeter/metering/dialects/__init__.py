@@ -67,8 +67,8 @@ class Call(NamedTuple):
 def call_of(span: Span) -> Call | None:
     """The call that a span describes; `None` for all other spans.
 
-    An agent that somebody else runs is a call too, `invoke_agent`, if its client's span has counts:
-    whether it has calls inside is not to be seen from the span. Raises `Unmeterable` for counts that
+    An agent that a provider runs is a call too, `invoke_agent`, if its client's span has counts: whether
+    it has calls inside is not to be seen from the span. Raises `Unmeterable` for counts that
     are none.
     """
     spoken = _spoken(span.scope_name[:LONGEST_SCOPE])
@@ -120,7 +120,7 @@ def _translated(span: Span, dialect: Dialect, operation: str) -> Call | None:
     translation = translate(span.attributes, by, failed=span.failed)
     if translation is None:
         return None
-    words = translation.attributes
-    if operation == names.INVOKE_AGENT and names.INPUT_TOKENS not in words:
+    hosted = {names.PROVIDER_NAME, names.INPUT_TOKENS}
+    if operation == names.INVOKE_AGENT and not hosted <= translation.attributes.keys():
         return None
     return Call(dialect.name, operation, *translation)

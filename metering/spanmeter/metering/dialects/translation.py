@@ -1,6 +1,7 @@
 """Putting what another library's span says into our words, and its counts into our meaning."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -37,7 +38,9 @@ class Emitter(NamedTuple):
     """One version of one emitting library: its dialect, and what of it applies to its spans."""
 
     dialect: Dialect
-    places: tuple[tuple[str, tuple[Place, ...]], ...]
+    places: Mapping[str, tuple[Place, ...]]
+    told_by: Mapping[str, tuple[str, ...]]
+    """Attribute → those of ours that it may stand for."""
     beside: tuple[tuple[str, tuple[Place, ...]], ...]
     first_token_milliseconds: tuple[Place, ...]
     counting: tuple[tuple[Case, Counting], ...]
@@ -56,12 +59,14 @@ class Translation(NamedTuple):
 @lru_cache(maxsize=1024)
 def emitter(dialect: Dialect, scope: str, version: str) -> Emitter:
     """What of a dialect applies to the spans of a scope."""
+    places = {
+        name: _places(written)
+        for name, written in {**dialect.places, _TOTAL: dialect.total}.items()
+    }
     return Emitter(
         dialect,
-        tuple(
-            (name, _places(places))
-            for name, places in {**dialect.places, _TOTAL: dialect.total}.items()
-        ),
+        places,
+        _told_by(places),
         tuple((name, _places(places)) for name, places in dialect.beside.items()),
         _places(dialect.first_token_milliseconds),
         tuple(
@@ -98,10 +103,19 @@ def _places(written: tuple[str, ...]) -> tuple[Place, ...]:
     return tuple(Place.named(place) for place in written)
 
 
+def _told_by(places: Mapping[str, tuple[Place, ...]]) -> dict[str, tuple[str, ...]]:
+    """The places by their attributes. An attribute of ours that has other places is none of its own."""
+    heard: dict[str, list[str]] = {name: [name] for name in places}
+    for name, of_name in places.items():
+        for place in of_name:
+            heard.setdefault(place.attribute, []).append(name)
+    return {attribute: tuple(dict.fromkeys(told)) for attribute, told in heard.items()}
+
+
 def _words(said: Said, by: Emitter) -> Words:
     words = dict(said.attributes)
-    for name, places in by.places:
-        value = said.first(places)
+    for name in {name for heard in by.told_by.keys() & words.keys() for name in by.told_by[heard]}:
+        value = said.first(by.places[name])
         if value is None:
             words.pop(name, None)
         else:

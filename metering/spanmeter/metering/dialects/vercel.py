@@ -2,7 +2,8 @@
 
 Source: ai 5.0.277 and 6.0.326 (`dist/index.mjs`), @ai-sdk/otel 1.0.173 (`open-telemetry.ts`,
 `legacy-open-telemetry.ts`). Only what begins with `do` asks a provider. Version 5 passes on what
-Anthropic and Bedrock count beside their caches; later ones add it up and tell the parts.
+Anthropic and Bedrock count beside their caches, and Gemini beside its thoughts; later ones add it
+up and tell the parts.
 """
 
 from collections.abc import Mapping
@@ -37,8 +38,12 @@ PROVIDERS: Final[Mapping[str, str]] = {
 }
 """What `createOpenAI` and its like call themselves, before the API: `openai.chat`, `google.vertex.chat`."""
 
+OWN_ID: Final = r"ai[a-z]{3,4}-[0-9A-Za-z]+"
+"""What it calls a response that has no id, or whose id it does not look for."""
+
 METADATA: Final = "ai.response.providerMetadata/"
 ANTHROPIC: Final = METADATA + "anthropic/usage/"
+GOOGLE: Final = METADATA + "google/usageMetadata/"
 DETAILS: Final = "ai.usage.inputTokenDetails."
 
 VERCEL = Dialect(
@@ -85,7 +90,9 @@ VERCEL = Dialect(
             "ai.usage.cachedInputTokens",
             ANTHROPIC + "cache_read_input_tokens",
             METADATA + "openai/cachedPromptTokens",
+            METADATA + "anthropic/cacheReadInputTokens",
             METADATA + "bedrock/usage/cacheReadInputTokens",
+            GOOGLE + "cachedContentTokenCount",
         ),
         names.CACHE_WRITE_INPUT_TOKENS: (
             DETAILS + "cacheWriteTokens",
@@ -99,6 +106,7 @@ VERCEL = Dialect(
             "ai.usage.outputTokenDetails.reasoningTokens",
             "ai.usage.reasoningTokens",
             METADATA + "openai/reasoningTokens",
+            GOOGLE + "thoughtsTokenCount",
         ),
     },
     first_token_milliseconds=("ai.response.msToFirstChunk",),
@@ -106,8 +114,10 @@ VERCEL = Dialect(
         (Case(having=DETAILS + "noCacheTokens"), Counting()),
         (Case(provider="anthropic"), Counting(input="beside_cache")),
         (Case(provider="aws.bedrock"), Counting(input="beside_cache")),
+        (Case(provider="gcp"), Counting(output="beside_reasoning")),
     ),
     providers=PROVIDERS,
+    own_id=OWN_ID,
 )
 
 VERCEL_GENAI = replace(
@@ -127,4 +137,5 @@ VERCEL_GENAI = replace(
         for operation in (names.EMBEDDINGS, names.RERANK)
     ),
     providers=PROVIDERS,
+    own_id=OWN_ID,
 )
