@@ -58,6 +58,10 @@ class TestNoCalls:
         told = {"langfuse.observation.type": kind}
         assert METER.meter(sent("langfuse-sdk", USAGE, told), NOW) is None
 
+    def test_in_the_first_vocabulary_that_tells(self) -> None:
+        told = {"openinference.span.kind": "CHAIN"}
+        assert METER.meter(sent("my.app", OPERATION, USAGE, told), NOW) is None
+
     def test_the_beginning_of_a_stream_that_logfire_tells_of_at_its_end(self) -> None:
         began = {**OPERATION, "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o-mini"}
         told = {"logfire.span_type": "span"}

@@ -68,8 +68,7 @@ def call_of(span: Span) -> Call | None:
     """The call that a span describes; `None` for all other spans.
 
     An agent that a provider runs is a call too, `invoke_agent`, if its client's span has counts: whether
-    it has calls inside is not to be seen from the span. Raises `Unmeterable` for counts that
-    are none.
+    it has calls inside is not to be seen from the span. Raises `Unmeterable` for counts that are none.
     """
     spoken = _spoken(span.scope_name[:LONGEST_SCOPE])
     if spoken is None:
@@ -77,10 +76,10 @@ def call_of(span: Span) -> Call | None:
     for dialect in spoken:
         for name in dialect.operation:
             kind = span.attributes.get(name)
-            if type(kind) is str:
+            # The first that is told decides: what one vocabulary calls a chain is no call in another.
+            if type(kind) is str and kind:
                 operation = _operation(dialect, kind, span)
-                if operation is not None:
-                    return _translated(span, dialect, operation)
+                return None if operation is None else _translated(span, dialect, operation)
     return None
 
 
