@@ -6,9 +6,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.received import Received
-from spanmeter.metering import attributes as names
 from spanmeter.metering.meter import Meter
-from spanmeter.metering.reading import MAX_TEXT
 from spanmeter.metering.span import Span
 from spanmeter.metering.unmeterable import Unmeterable
 from spanmeter.storage.metered import Metered
@@ -34,24 +32,26 @@ def rows_of(meter: Meter, received: Iterable[Received], received_at: datetime) -
         try:
             event = meter.meter(span, received_at)
         except Unmeterable as error:
-            rows.rejected.append(_rejected(span, error.reason, error.detail, payload))
+            tenant = meter.tenant_of(span)
+            rows.rejected.append(_rejected(span, tenant, error.reason, error.detail, payload))
         except Exception as error:
             # A span that breaks the meter is kept too: refusing the request would block its neighbours for ever.
             logger.exception("the meter failed on a span of scope %r", span.scope_name)
-            rows.rejected.append(_rejected(span, "meter_failed", repr(error), payload))
+            rows.rejected.append(_rejected(span, None, "meter_failed", repr(error), payload))
         else:
             if event is not None:
                 rows.batch.append(Metered(event, payload))
     return rows
 
 
-def _rejected(span: Span, reason: str, detail: str, payload: Callable[[], bytes]) -> RejectedSpan:
-    tenant = span.attributes.get(names.TENANT_ID)
+def _rejected(
+    span: Span, tenant: str | None, reason: str, detail: str, payload: Callable[[], bytes]
+) -> RejectedSpan:
     return RejectedSpan(
         reason=reason,
         detail=detail[:MAX_DETAIL],
         trace_id=span.trace_id,
         span_id=span.span_id,
-        tenant_id=tenant if isinstance(tenant, str) and len(tenant) <= MAX_TEXT else None,
+        tenant_id=tenant,
         payload=payload(),
     )

@@ -86,6 +86,14 @@ class Meter:
         self._max_age = max_age
         self._max_ahead = max_ahead
 
+    def tenant_of(self, span: Span) -> str | None:
+        """The tenant of a span that could not be metered, as far as it can be told."""
+        found, _ = self._attribution.found(span.attributes, span.resource)
+        try:
+            return text(found, names.TENANT_ID)
+        except Unmeterable:
+            return None
+
     def meter(self, span: Span, now: datetime) -> UsageEvent | None:
         """The usage event of a span received `now`, or `None` if it is not one request to a provider.
 

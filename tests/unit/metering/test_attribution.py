@@ -8,7 +8,7 @@ from spanmeter.metering.attribution import DIMENSIONS, PLACES, RESOURCE, Attribu
 from spanmeter.metering.meter import Meter
 from spanmeter.metering.span import AttributeValue
 from spanmeter.metering.usage_event import UsageEvent
-from unit.metering.spans import NOW, RATES, metered, span
+from unit.metering.spans import METER, NOW, RATES, metered, span
 from unit.metering.spans import RESOURCE as PROCESS
 
 Attributes = Mapping[str, AttributeValue]
@@ -56,6 +56,13 @@ def test_the_process_comes_last() -> None:
     process: Attributes = {"tenant.id": "acme"}
     assert found({}, process) == ("acme", "resource:tenant.id")
     assert found({"metadata": '{"tenant_id": "b"}'}, process) == ("b", "metadata/tenant_id")
+
+
+def test_the_tenant_of_a_span_that_cannot_be_metered_is_told_all_the_same() -> None:
+    told = {"metadata": '{"tenant_id": "acme"}'}
+    assert METER.tenant_of(span(told)._replace(trace_id=b"")) == "acme"
+    assert METER.tenant_of(span({"tenant.id": "\0"})) is None
+    assert METER.tenant_of(span({"tenant.id": ["acme"]})) is None
 
 
 def test_an_unattributed_row_names_nothing() -> None:
