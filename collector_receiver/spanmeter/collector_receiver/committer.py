@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.fair_queue import FairQueue
@@ -33,11 +33,18 @@ class NotCommitted(Exception):
     """The collector stopped before this request could be committed."""
 
 
+class Waiting(NamedTuple):
+    """What is queued for the database: rows in line, and the memory of these and of those being written."""
+
+    rows: int
+    bytes: int
+
+
 class Committer:
     """Commits submissions in groups, on threads of its own, each with a ledger of its own.
 
     A group holds up to `rows` rows (or one larger submission) that arrived within `linger` seconds or while the
-    group before was being written. At most `queue_bytes` wait.
+    group before was being written. At most `queue_bytes` wait. `on_commit` is told of each commit: seconds and rows.
     """
 
     def __init__(
@@ -50,7 +57,9 @@ class Committer:
         linger: float,
         queue_bytes: int,
         journal: Journal | None = None,
+        on_commit: Callable[[float, int], object] = lambda seconds, rows: None,
     ) -> None:
+        self._on_commit = on_commit
         self._open_ledger = open_ledger
         self._journal = journal
         self._counters = counters
@@ -70,6 +79,16 @@ class Committer:
         """Start the writer threads. The first of them connects when there is something to write."""
         for thread in self._threads:
             thread.start()
+
+    @property
+    def available(self) -> bool:
+        """Whether the database took what it was last asked to take."""
+        return self._available
+
+    @property
+    def waiting(self) -> Waiting:
+        """What is queued."""
+        return Waiting(self._queue.rows, self._queue.bytes)
 
     def submit(self, submission: Submission) -> None:
         """Queue a submission, or have it journaled; its `committed` is set when it is durable.
@@ -170,6 +189,7 @@ class Committer:
         batch = [metered for submission in group for metered in submission.batch]
         rejected = [span for submission in group for span in submission.rejected]
         producers = merged(submission.producers for submission in group)
+        began = time.monotonic()
         try:
             written = ledger.write(batch, rejected, producers)
         except DatabaseUnavailable as error:
@@ -179,6 +199,7 @@ class Committer:
             logger.exception("could not commit a group of %d requests", len(group))
             self._part(ledger, group, error)
         else:
+            self._on_commit(time.monotonic() - began, len(batch) + len(rejected))
             self._settle(group, written)
 
     def _part(self, ledger: LedgerWriter, group: list[Submission], error: Exception) -> None:
@@ -195,14 +216,8 @@ class Committer:
             self._available = True
         self._release(group)
         outcomes = _outcomes(group, written)
-        self._counters.add(
-            Counts(
-                stored=written.inserted,
-                duplicates=written.duplicates,
-                same_call=written.same_call,
-                rejected=sum(map(len, outcomes)),
-            )
-        )
+        self._counters.add(_counts(group, written))
+        self._counters.reject(rejection.reason for each in outcomes for rejection in each)
         for submission, outcome in zip(group, outcomes, strict=True):
             submission.settle(outcome)
 
@@ -245,6 +260,17 @@ class Committer:
     def _release(self, group: list[Submission]) -> None:
         with self._changed:
             self._queue.release(group)
+
+
+def _counts(group: list[Submission], written: Written) -> Counts:
+    events = [metered.event for submission in group for metered in submission.batch]
+    return Counts(
+        stored=written.inserted,
+        duplicates=written.duplicates,
+        same_call=written.same_call,
+        unpriced=sum(event.cost is None for event in events),
+        unattributed=sum(event.tenant_id is None for event in events),
+    )
 
 
 def _outcomes(group: list[Submission], written: Written) -> list[list[Rejection]]:

@@ -20,12 +20,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from spanmeter.collector_receiver.committer import NotCommitted
-from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.decode import Undecodable
 from spanmeter.collector_receiver.fair_queue import QueueFull
 from spanmeter.collector_receiver.handler_shares import HandlerShares, TooManyAtOnce
 from spanmeter.collector_receiver.ingest import Ingest
-from spanmeter.collector_receiver.refusals import Refused, TryAgain, Unusable
+from spanmeter.collector_receiver.refusals import TryAgain, Unusable
 from spanmeter.collector_receiver.submission import Rejection
 
 logger = logging.getLogger(__name__)
@@ -42,10 +41,9 @@ class Exports:
     `at_once` is how many requests can be under way; one sender may have three quarters of them.
     """
 
-    def __init__(self, ingest: Ingest, counters: Counters, *, at_once: int, hold: float) -> None:
+    def __init__(self, ingest: Ingest, *, at_once: int, hold: float) -> None:
         self._ingest = ingest
         self._shares = HandlerShares(at_once)
-        self._counters = counters
         self._hold = hold
 
     def __call__(self, body: bytes, sender: str, *, patience: float = math.inf) -> bytes:
@@ -54,30 +52,25 @@ class Exports:
         `patience` is how many seconds this client can be kept waiting; past it, its spans are committed all the same.
         Raises `Refused`.
         """
-        with self._refusals(len(body)), self._shares.taken_by(sender):
+        with _refusals(len(body)), self._shares.taken_by(sender):
             accepted = self._ingest(body, sender)
             rejected = accepted.confirmed(max(0.0, min(patience, self._hold)))
         return _response(rejected, accepted.spans) if rejected else FULL_SUCCESS
 
-    @contextmanager
-    def _refusals(self, size: int) -> Generator[None]:
-        try:
-            yield
-        except Undecodable as error:
-            raise self._counted(Unusable(str(error)[:MAX_MESSAGE])) from error
-        except TimeoutError as error:
-            message = "the database has not confirmed the spans yet"
-            raise self._counted(TryAgain(message)) from error
-        except (QueueFull, NotCommitted, TooManyAtOnce) as error:
-            raise self._counted(TryAgain(str(error)[:MAX_MESSAGE])) from error
-        except Exception as error:
-            logger.exception("could not take an export request of %d bytes", size)
-            message = "an internal error; see the collector's log"
-            raise self._counted(TryAgain(message)) from error
 
-    def _counted(self, refusal: Refused) -> Refused:
-        self._counters.add(Counts(refused=1))
-        return refusal
+@contextmanager
+def _refusals(size: int) -> Generator[None]:
+    try:
+        yield
+    except Undecodable as error:
+        raise Unusable(str(error)[:MAX_MESSAGE]) from error
+    except TimeoutError as error:
+        raise TryAgain("the database has not confirmed the spans yet") from error
+    except (QueueFull, NotCommitted, TooManyAtOnce) as error:
+        raise TryAgain(str(error)[:MAX_MESSAGE]) from error
+    except Exception as error:
+        logger.exception("could not take an export request of %d bytes", size)
+        raise TryAgain("an internal error; see the collector's log") from error
 
 
 def _response(rejected: list[Rejection], spans: int) -> bytes:

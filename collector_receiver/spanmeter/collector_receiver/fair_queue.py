@@ -33,6 +33,11 @@ class FairQueue:
     def __bool__(self) -> bool:
         return bool(self._lines)
 
+    @property
+    def bytes(self) -> int:
+        """Memory of what waits or is being written."""
+        return self._bytes
+
     def add(self, submission: Submission) -> None:
         """Put a submission at the end of its sender's line. Raises `QueueFull`."""
         if not self._has_room(submission):

@@ -7,8 +7,9 @@ from typing import Final, NoReturn
 
 import grpc
 
+from spanmeter.collector_receiver.counters import Counters
 from spanmeter.collector_receiver.exports import Exports
-from spanmeter.collector_receiver.refusals import TryAgain, Unusable
+from spanmeter.collector_receiver.refusals import Refused, Unusable
 from spanmeter.collector_receiver.retry import retry_trailers
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
@@ -17,8 +18,9 @@ SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 class GrpcService:
     """Answers `Export`. The answer leaves `deadline_margin` seconds before the client's own deadline."""
 
-    def __init__(self, exports: Exports, *, deadline_margin: float) -> None:
+    def __init__(self, exports: Exports, counters: Counters, *, deadline_margin: float) -> None:
         self._exports = exports
+        self._counters = counters
         self._deadline_margin = deadline_margin
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
@@ -31,9 +33,10 @@ class GrpcService:
         patience = context.time_remaining() - self._deadline_margin
         try:
             return self._exports(body, _host(context.peer()), patience=patience)
-        except Unusable as refusal:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
-        except TryAgain as refusal:
+        except Refused as refusal:
+            self._counters.refuse(refusal)
+            if isinstance(refusal, Unusable):
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
             _ask_again(context, str(refusal))
 
 

@@ -1,4 +1,4 @@
-"""The OTLP TraceService over HTTP: `POST /v1/traces`, protobuf or JSON, packed or not; and health.
+"""The OTLP TraceService over HTTP: `POST /v1/traces`, protobuf or JSON, packed or not; health; and metrics.
 
 Every refusal's body is a `google.rpc.Status` in the encoding of the request (OTLP specification, "Failures"). Only 503
 is tried again by every exporter that retries at all.
@@ -22,14 +22,24 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from spanmeter.collector_receiver.counters import Counters
 from spanmeter.collector_receiver.inflating import ENCODINGS, Inflating
 from spanmeter.collector_receiver.otlp_json import to_protobuf
-from spanmeter.collector_receiver.refusals import BodyTooLarge, Refused, TryAgain, Unusable
+from spanmeter.collector_receiver.refusals import (
+    BodyTooLarge,
+    NotSupported,
+    Refused,
+    TryAgain,
+    Unusable,
+)
 
 logger = logging.getLogger(__name__)
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
+
+METRICS_PAGE: Final = "text/plain; version=0.0.4; charset=utf-8"
+"""Prometheus' text format, which all that scrape understand."""
 
 BODY_TIMEOUT: Final = 30.0
 """Seconds that a request may take to arrive: a sender that trickles occupies memory all the while."""
@@ -53,20 +63,26 @@ class _Answer(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-class _NotSupported(Unusable):
-    """The body comes in a form that is not taken."""
-
-
 class HttpService:
-    """An ASGI application that takes export requests, and tells of its health until it drains.
+    """An ASGI application that takes export requests, and tells of its health and its metrics.
 
-    `export` is called on `threads`. `max_bytes` bounds a body, packed and unpacked, `max_objects` what JSON may hold.
+    `export` is called on `threads`, `metrics` (the page, as Prometheus reads it) on others: those may all be waiting.
+    `max_bytes` bounds a body, packed and unpacked, `max_objects` what JSON may hold.
     """
 
     def __init__(
-        self, export: Export, threads: Executor, *, max_bytes: int, max_objects: int
+        self,
+        export: Export,
+        metrics: Callable[[], bytes],
+        counters: Counters,
+        threads: Executor,
+        *,
+        max_bytes: int,
+        max_objects: int,
     ) -> None:
         self._export = export
+        self._metrics_page = metrics
+        self._counters = counters
         self._threads = threads
         self._max_bytes = max_bytes
         self._max_objects = max_objects
@@ -75,6 +91,7 @@ class HttpService:
             "/v1/traces": {"POST": self._traces},
             "/healthz": {"GET": self._alive, "HEAD": self._alive},
             "/readyz": {"GET": self._ready, "HEAD": self._ready},
+            "/metrics": {"GET": self._metrics, "HEAD": self._metrics},
         }
 
     def drain(self) -> None:
@@ -99,13 +116,17 @@ class HttpService:
     async def _ready(self, scope: Scope, receive: Receive) -> _Answer:
         return _plain(HTTPStatus.SERVICE_UNAVAILABLE if self._draining else HTTPStatus.OK)
 
+    async def _metrics(self, scope: Scope, receive: Receive) -> _Answer:
+        page = await asyncio.to_thread(self._metrics_page)
+        return _Answer(HTTPStatus.OK, page, METRICS_PAGE)
+
     async def _traces(self, scope: Scope, receive: Receive) -> _Answer:
         headers = _headers(scope)
         content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         form = JSON if content_type == JSON else PROTOBUF
         try:
             if content_type not in (PROTOBUF, JSON):
-                raise _NotSupported(
+                raise NotSupported(
                     f"content type {content_type!r} is neither {PROTOBUF} nor {JSON}"
                 )
             body = await self._body(headers, receive)
@@ -113,15 +134,20 @@ class HttpService:
                 self._threads, partial(self._taken, body, form, _sender(scope))
             )
         except Refused as refusal:
-            return _refusal(refusal, form)
+            return self._refused(refusal, form)
         except Exception:
             logger.exception("could not take an export request over HTTP")
-            return _refusal(TryAgain("an internal error; see the collector's log"), form)
+            internal = TryAgain("an internal error; see the collector's log")
+            return self._refused(internal, form)
+
+    def _refused(self, refusal: Refused, form: str) -> _Answer:
+        self._counters.refuse(refusal)
+        return _refusal(refusal, form)
 
     async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
         encoding = headers.get("content-encoding", "identity").strip().lower() or "identity"
         if encoding not in ENCODINGS and encoding != "identity":
-            raise _NotSupported(
+            raise NotSupported(
                 f"content encoding {encoding!r} is not one of gzip, deflate and identity"
             )
         try:
@@ -170,7 +196,7 @@ def _sender(scope: Scope) -> str:
 
 _STATUSES: Final = (
     # A refusal is answered as the first that it is one of; else it may be tried again.
-    (_NotSupported, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, grpc.StatusCode.INVALID_ARGUMENT),
+    (NotSupported, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, grpc.StatusCode.INVALID_ARGUMENT),
     (BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (Unusable, HTTPStatus.BAD_REQUEST, grpc.StatusCode.INVALID_ARGUMENT),
 )

@@ -1,6 +1,7 @@
 """A collector as a process: until a signal, and then with care."""
 
 import logging
+import resource
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -16,18 +17,27 @@ logger = logging.getLogger(__name__)
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
+def nothing() -> None:
+    """There is nothing to do."""
+
+
 def run(
-    settings: CollectorSettings, *, ready: Callable[[Addresses], object] = lambda _: None
+    settings: CollectorSettings,
+    *,
+    ready: Callable[[Addresses], object] = lambda _: None,
+    begin: Callable[[], object] = nothing,
 ) -> None:
     """Receive spans until SIGTERM or SIGINT, then drain for up to `settings.grace` seconds.
 
-    A second signal cuts the drain short. `ready` is called once the collector takes requests. To be called from the
-    main thread. Raises `CannotListen`, `UnusableCertificate`, and `WorkerFailed` where there are several workers.
+    A second signal cuts the drain short. `ready` is called once the collector takes requests, `begin` first of all in
+    each further process, which does not know where the log goes, for one; it has to be a function that can be pickled.
+    To be called from the main thread. Raises `CannotListen`, `UnusableCertificate`, and `WorkerFailed` where there are
+    several workers.
     """
     if settings.workers > 1:
         from spanmeter.collector_receiver.workers import run_workers
 
-        run_workers(settings, ready)
+        run_workers(settings, ready, begin)
     else:
         run_one(settings, ready, SIGNALS)
 
@@ -38,11 +48,22 @@ def run_one(
     signals: Sequence[signal.Signals],
 ) -> None:
     """Receive spans in this process until one of the signals."""
+    _allow_many_connections()
     collector = Collector(settings)
     with _signals(signals, then=collector.hurry) as stop, collector:
         ready(collector.addresses)
         stop.wait()
         logger.info("draining for up to %g s", settings.grace)
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the machine lets us: the usual 1,024 are fewer than a fleet has exporters."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            logger.info("no more than %d open files: %s", soft, error)
 
 
 @contextmanager

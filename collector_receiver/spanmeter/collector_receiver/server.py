@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
+from spanmeter.collector_receiver.database_watch import DatabaseWatch
 from spanmeter.collector_receiver.decode import DECODER
 from spanmeter.collector_receiver.exports import Exports
 from spanmeter.collector_receiver.grpc_server import GrpcServer
@@ -17,10 +18,12 @@ from spanmeter.collector_receiver.housekeeping import Housekeeping
 from spanmeter.collector_receiver.http_server import HttpServer
 from spanmeter.collector_receiver.http_service import HttpService
 from spanmeter.collector_receiver.ingest import Ingest
+from spanmeter.collector_receiver.instruments import Readings
 from spanmeter.collector_receiver.journal import Journal
 from spanmeter.collector_receiver.pinned_meter import pinned_meter
 from spanmeter.collector_receiver.replaying import Replaying
 from spanmeter.collector_receiver.settings import CollectorSettings
+from spanmeter.collector_receiver.telemetry import Telemetry
 from spanmeter.storage.ledger import LedgerWriter
 
 logger = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ class Collector:
     def __init__(self, settings: CollectorSettings) -> None:
         self._settings = settings
         self._counters = Counters()
+        self._telemetry = Telemetry(settings)
         self._journal = (
             None
             if settings.journal is None
@@ -60,6 +64,7 @@ class Collector:
             linger=settings.commit_linger,
             queue_bytes=settings.queue_bytes,
             journal=self._journal,
+            on_commit=self._telemetry.commits,
         )
         ingest = Ingest(
             pinned_meter(settings),
@@ -70,18 +75,21 @@ class Collector:
         )
         self._replaying = None if self._journal is None else Replaying(self._journal, ingest.replay)
         self._housekeeping = Housekeeping(settings.dsn, settings.max_age)
-        exports = Exports(ingest, self._counters, at_once=settings.handlers, hold=settings.hold)
+        self._watch = DatabaseWatch(settings.dsn, counting=_is_first(settings))
+        exports = Exports(ingest, at_once=settings.handlers, hold=settings.hold)
         self._threads = ThreadPoolExecutor(
             settings.handlers, thread_name_prefix="spanmeter-handler"
         )
         self._grpc = GrpcServer(
-            GrpcService(exports, deadline_margin=settings.deadline_margin),
+            GrpcService(exports, self._counters, deadline_margin=settings.deadline_margin),
             self._threads,
             max_bytes=settings.max_request_bytes,
             shared=settings.shared,
         )
         self._http_service = HttpService(
             exports,
+            self._telemetry.page,
+            self._counters,
             self._threads,
             max_bytes=settings.max_request_bytes,
             max_objects=2 * settings.max_request_attributes,
@@ -113,10 +121,22 @@ class Collector:
         if self._replaying is not None:
             self._replaying.start()
         self._housekeeping.start()
+        self._watch.start()
+        self._telemetry.start(self._readings())
         self._grpc.start()
         if addresses.http is not None:
             self._http.start()
         logger.info("receiving OTLP on %s; decoder: %s", addresses, DECODER)
+
+    def _readings(self) -> Readings:
+        journal = self._journal
+        return Readings(
+            counters=self._counters,
+            waiting=lambda: self._committer.waiting,
+            journal_bytes=lambda: None if journal is None else journal.bytes,
+            available=lambda: self._committer.available and self._watch.available,
+            gaps=lambda: self._watch.gaps,
+        )
 
     def _listening(self) -> Addresses:
         settings = self._settings
@@ -139,6 +159,7 @@ class Collector:
         """
         deadline = time.monotonic() + grace
         self._housekeeping.stop()
+        self._watch.stop()
         self._http_service.drain()
         self._http.stop(grace)
         self._grpc.stop(grace).wait()
@@ -150,6 +171,7 @@ class Collector:
         if self._journal is not None:
             self._journal.close()
         self._grpc.close()
+        self._telemetry.stop()
         logger.info("stopped; spans: %s", self.counts)
 
     def hurry(self) -> None:
@@ -169,6 +191,11 @@ class Collector:
         traceback: TracebackType | None,
     ) -> None:
         self.stop(self._settings.grace)
+
+
+def _is_first(settings: CollectorSettings) -> bool:
+    """Of several workers one alone tells what all would see alike."""
+    return settings.worker is None or settings.worker.number == 0
 
 
 def _cannot_listen(address: str, error: OSError, flag: str) -> CannotListen:

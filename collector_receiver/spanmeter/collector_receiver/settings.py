@@ -4,11 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from spanmeter.collector_receiver.decode import MAX_ATTRIBUTES
 from spanmeter.collector_receiver.tls import Tls
 
 MIB = 1024 * 1024
+
+
+class Worker(NamedTuple):
+    """One of several processes: its `number`, from 0, and the directory where all of them publish their metrics."""
+
+    number: int
+    pages: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +37,9 @@ class CollectorSettings:
 
     shared: bool = False
     """Whether other processes may listen on the same ports: the kernel spreads connections over them."""
+
+    worker: Worker | None = None
+    """Which one of several this process is."""
 
     tls: Tls | None = None
     """Transport security, for both. Without it whoever can listen in on the network can read along."""

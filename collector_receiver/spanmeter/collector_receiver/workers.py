@@ -15,12 +15,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from spanmeter.collector_receiver.http_server import address_of, bound
 from spanmeter.collector_receiver.run import SIGNALS, run_one
 from spanmeter.collector_receiver.server import Addresses, CannotListen
-from spanmeter.collector_receiver.settings import CollectorSettings
+from spanmeter.collector_receiver.settings import CollectorSettings, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +39,21 @@ class WorkerFailed(RuntimeError):
     """A worker could not start. Its own log says why."""
 
 
-def run_workers(settings: CollectorSettings, ready: Callable[[Addresses], object]) -> None:
+def run_workers(
+    settings: CollectorSettings,
+    ready: Callable[[Addresses], object],
+    begin: Callable[[], object],
+) -> None:
     """Receive spans in `settings.workers` processes until SIGTERM or SIGINT, then have each drain as one alone does.
 
-    One that dies is replaced. `ready` is called once all take requests. Raises `CannotListen` and `WorkerFailed`.
+    One that dies is replaced. `ready` is called once all take requests, `begin` first of all in each. Raises
+    `CannotListen` and `WorkerFailed`.
     """
-    with _reserved(settings) as shared, _stop_requested() as (stopping, wake):
-        workers = [_Worker(shared, index) for index in range(settings.workers)]
+    with _reserved(settings) as shared, _pages() as pages, _stop_requested() as (stopping, wake):
+        workers = [
+            _WorkerProcess(replace(shared, worker=Worker(number, pages)), begin)
+            for number in range(settings.workers)
+        ]
         try:
             for worker in workers:
                 worker.started()
@@ -56,16 +66,19 @@ def run_workers(settings: CollectorSettings, ready: Callable[[Addresses], object
             _stop(workers, settings.grace + MARGIN, wake)
 
 
-class _Worker:
+class _WorkerProcess:
     """One process, and the news from it."""
 
-    def __init__(self, settings: CollectorSettings, index: int) -> None:
+    def __init__(self, settings: CollectorSettings, begin: Callable[[], object]) -> None:
         self._settings = settings
-        self._index = index
+        self._number = 0 if settings.worker is None else settings.worker.number
+        self._begin = begin
         self._began = time.monotonic()
         self._news, theirs = _spawning.Pipe(duplex=False)
         self.process: SpawnProcess = _spawning.Process(
-            target=_work, args=(settings, theirs), name=f"spanmeter-worker-{index}"
+            target=_work,
+            args=(settings, begin, theirs),
+            name=f"spanmeter-worker-{self._number}",
         )
         self.process.start()
         theirs.close()
@@ -75,20 +88,21 @@ class _Worker:
         try:
             self._news.recv()
         except EOFError:
-            raise WorkerFailed(f"worker {self._index} could not start; see its log") from None
+            raise WorkerFailed(f"worker {self._number} could not start; see its log") from None
 
-    def replaced_if_dead(self) -> "_Worker":
+    def replaced_if_dead(self) -> "_WorkerProcess":
         """Itself, or another in its place."""
         if self.process.is_alive():
             return self
         logger.error(
-            "worker %d ended with %s; starting another", self._index, self.process.exitcode
+            "worker %d ended with %s; starting another", self._number, self.process.exitcode
         )
         time.sleep(max(0.0, PAUSE - (time.monotonic() - self._began)))
-        return _Worker(self._settings, self._index)
+        return _WorkerProcess(self._settings, self._begin)
 
 
-def _work(settings: CollectorSettings, news: Connection) -> None:
+def _work(settings: CollectorSettings, begin: Callable[[], object], news: Connection) -> None:
+    begin()
     # Ctrl-C reaches every process of the terminal: only the first among them acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_outlive_not, name="spanmeter-parent", daemon=True).start()
@@ -108,7 +122,7 @@ def _outlive_not() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _stop(workers: list[_Worker], patience: float, wake: socket.socket) -> None:
+def _stop(workers: list[_WorkerProcess], patience: float, wake: socket.socket) -> None:
     """Have them drain. Another signal cuts that short, as it does for one alone."""
     deadline = time.monotonic() + patience
     running = _terminated(workers)
@@ -125,10 +139,17 @@ def _stop(workers: list[_Worker], patience: float, wake: socket.socket) -> None:
         worker.process.join()
 
 
-def _terminated(workers: list[_Worker]) -> list[_Worker]:
+def _terminated(workers: list[_WorkerProcess]) -> list[_WorkerProcess]:
     for worker in workers:
         worker.process.terminate()
     return workers
+
+
+@contextmanager
+def _pages() -> Generator[Path]:
+    """A directory where the workers publish their metrics."""
+    with TemporaryDirectory(prefix="spanmeter-metrics-") as directory:
+        yield Path(directory)
 
 
 @contextmanager
