@@ -7,6 +7,7 @@ from spanmeter.metering import attributes as names
 from spanmeter.metering.dialects.botocore import BOTOCORE
 from spanmeter.metering.dialects.cases import is_scope
 from spanmeter.metering.dialects.dialect import Dialect
+from spanmeter.metering.dialects.emitter import emitter
 from spanmeter.metering.dialects.langfuse import LANGFUSE
 from spanmeter.metering.dialects.litellm import LITELLM
 from spanmeter.metering.dialects.openinference import OPENINFERENCE
@@ -16,7 +17,7 @@ from spanmeter.metering.dialects.opentelemetry import CALLS, OPENTELEMETRY
 from spanmeter.metering.dialects.provider_sdks import ANTHROPIC_SDK, MISTRAL_SDK
 from spanmeter.metering.dialects.pydantic import LOGFIRE, PYDANTIC_AI
 from spanmeter.metering.dialects.strands import STRANDS
-from spanmeter.metering.dialects.translation import emitter, translate
+from spanmeter.metering.dialects.translation import translate
 from spanmeter.metering.dialects.vercel import VERCEL, VERCEL_GENAI
 from spanmeter.metering.span import Attributes, Span
 

@@ -1,7 +1,8 @@
 """OpenLLMetry (Traceloop) for Python and JavaScript: GenAI names and, before 2025, names of its own.
 
 Source: opentelemetry-semantic-conventions-ai and the instrumentations at 0.62.4, where input counts
-include the cache but for Bedrock's, and Gemini's output leaves its thoughts out.
+include the cache but for Bedrock's, and Gemini's output leaves its thoughts out. What its total has
+beyond the two is taken for thoughts; prompts that Gemini's tools wrote are in it as well.
 """
 
 from collections.abc import Mapping

@@ -92,7 +92,7 @@ OPENTELEMETRY = Dialect(
     calls=CALLS,
     places=PLACES,
     total=TOTAL,
-    # What util-genai does not count: the prompts that Gemini's tools wrote.
+    # Of Anthropic's own attributes: a compaction's tokens are in no total (iterations[] of its usage).
     beside={
         names.INPUT_TOKENS: ("anthropic.usage.compaction.input_tokens",),
         names.OUTPUT_TOKENS: ("anthropic.usage.compaction.output_tokens",),
