@@ -9,7 +9,9 @@ from uuid import UUID
 
 from psycopg import sql
 
+from spanmeter.metering.attributes import SCOPE_PREFIX
 from spanmeter.metering.resolution import Booked, Key, Resolution, resolve
+from spanmeter.metering.same_call import WRAPPERS
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection
@@ -21,6 +23,8 @@ _LOCK: Final = int.from_bytes(b"spanonce")
 
 _DAY: Final = timedelta(days=1)
 """Spans of one call lie within a day of each other; the bound keeps the search to a chunk or two."""
+
+_KINDS: Final = {"ours": SCOPE_PREFIX, "wrappers": list(WRAPPERS)}
 
 _COLUMNS: Final = sql.SQL(", ").join(sql.Identifier("booked", name) for name in UsageEvent._fields)
 
@@ -43,7 +47,7 @@ def resolve_calls(
     registered = connection.execute(_SQL["register_calls"]).rowcount
     same_id = _pairs(connection, "same_identity") if registered < len(events) else []
     if foreign:
-        connection.execute(_SQL["add_foreign_calls"])
+        connection.execute(_SQL["add_foreign_calls"], _KINDS)
     related = _related(connection, events, foreign=foreign)
     if not same_id and not related:
         return Resolution({}, {}, {})
@@ -62,10 +66,10 @@ def forget_calls(connection: Connection, before: datetime) -> int:
 
 
 def _related(connection: Connection, events: Sequence[UsageEvent], *, foreign: bool) -> list[Pair]:
-    related = _pairs(connection, "related_foreign")
+    related = _pairs(connection, "related_foreign", _KINDS)
     if foreign:
         times = [event.time for event in events]
-        bounds = {"earliest": min(times) - _DAY, "latest": max(times) + _DAY}
+        bounds = {**_KINDS, "earliest": min(times) - _DAY, "latest": max(times) + _DAY}
         related += _pairs(connection, "related_booked", bounds)
     return related
 

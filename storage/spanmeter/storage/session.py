@@ -97,7 +97,7 @@ class WriterSession:
                 added = self._events.add(events, foreign=foreign, alone=alone)
             spans = [*rejected, *(conflicting_span(batch[place]) for place in added.conflicts)]
             if spans:
-                self._rejected.stage(map(as_row, spans))
+                self._rejected.stage(map(as_row, spans), _REJECTED)
                 kept = self._rejected.insert()
             if producers:
                 add_producers(self.connection, producers)

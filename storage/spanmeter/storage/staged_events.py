@@ -6,23 +6,16 @@ from typing import Final, NamedTuple
 from psycopg import sql
 
 from spanmeter.metering.resolution import Key
-from spanmeter.metering.same_call import WRAPPERS, as_duplicate, call_key, is_ours
+from spanmeter.metering.same_call import as_duplicate, call_key, is_ours
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
 from spanmeter.storage.calls import resolve_calls
 from spanmeter.storage.connection import Connection
 from spanmeter.storage.staging import Staging
 
-_COUNTS_ITSELF: Final = (None, None, None)
-
 _DUPLICATE_OF: Final = ("duplicate_of_trace_id", "duplicate_of_span_id", "duplicate_of_time")
 
-_NOTES: Final = {
-    "place": "integer",
-    "call": "bytea",
-    "is_foreign": "boolean",
-    "wrapper": "boolean",
-}
+_NOTES: Final = {"place": "integer", "call": "bytea"}
 
 COMPARED: Final = (
     *("tenant_id", "account_type", "provider", "operation", "request_model", "response_model"),
@@ -58,7 +51,10 @@ class StagedEvents:
 
     def add(self, events: Sequence[UsageEvent], *, foreign: bool, alone: bool) -> Added:
         """Add the events in the transaction under way. Raises MustGoAlone unless `alone`."""
-        self._staging.stage(_row(event, place) for place, event in enumerate(events))
+        self._staging.stage(
+            ((*event, place, call_key(event)) for place, event in enumerate(events)),
+            (*UsageEvent._fields, *_NOTES),
+        )
         resolution = resolve_calls(self._connection, events, foreign=foreign, alone=alone)
         if resolution.duplicates:
             self._restage(events, resolution.duplicates)
@@ -68,10 +64,12 @@ class StagedEvents:
 
     def _restage(self, events: Sequence[UsageEvent], duplicates: dict[int, Key]) -> None:
         self._connection.execute(_SQL["unstage"], (list(duplicates),))
-        self._staging.stage(
-            _row(as_duplicate(events[place]), place, counted)
+        rows = (
+            (*as_duplicate(event), place, call_key(event), *counted)
             for place, counted in duplicates.items()
+            for event in (events[place],)
         )
+        self._staging.stage(rows, (*UsageEvent._fields, *_NOTES, *_DUPLICATE_OF))
 
     def _quarantined(self, events: Sequence[UsageEvent]) -> list[int]:
         times = [event.time for event in events]
@@ -85,21 +83,6 @@ class StagedEvents:
 def has_foreign(events: Sequence[UsageEvent]) -> bool:
     """Whether some event describes a call by another library's span."""
     return not all(map(is_ours, events))
-
-
-def _row(
-    event: UsageEvent,
-    place: int,
-    counted: Key | tuple[None, None, None] = _COUNTS_ITSELF,
-) -> tuple[object, ...]:
-    return (
-        *event,
-        *counted,
-        place,
-        call_key(event),
-        not is_ours(event),
-        event.operation in WRAPPERS,
-    )
 
 
 def _columns(table: str) -> sql.Composed:

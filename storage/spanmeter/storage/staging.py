@@ -32,21 +32,21 @@ class Staging:
         notes: Mapping[str, str] = NO_NOTES,
     ) -> None:
         self._connection = connection
-        self._types = [*_types(connection, table, columns), *notes.values()]
-        staging = sql.Identifier(f"staged_{table}")
-        self._copy = _LEDGER["copy"].format(staging=staging, columns=_listed([*columns, *notes]))
-        self._insert = _LEDGER[insert].format(staging=staging, columns=_listed(columns))
+        self._types = {**_types(connection, table, columns), **notes}
+        self._staging = sql.Identifier(f"staged_{table}")
+        self._insert = _LEDGER[insert].format(staging=self._staging, columns=_listed(columns))
         definitions = sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(name), statements.trusted(type_))
-            for name, type_ in zip([*columns, *notes], self._types, strict=True)
+            for name, type_ in self._types.items()
         )
         create = _LEDGER["create_staging"]
-        connection.execute(create.format(staging=staging, columns=definitions))
+        connection.execute(create.format(staging=self._staging, columns=definitions))
 
-    def stage(self, rows: Iterable[Sequence[object]]) -> None:
-        """Stage `rows`, in the order of the columns and the notes; the end of the transaction clears them."""
-        with self._connection.cursor() as cursor, cursor.copy(self._copy) as copy:
-            copy.set_types(self._types)
+    def stage(self, rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
+        """Stage `rows` of these columns, notes among them; the end of the transaction clears them."""
+        copying = _LEDGER["copy"].format(staging=self._staging, columns=_listed(columns))
+        with self._connection.cursor() as cursor, cursor.copy(copying) as copy:
+            copy.set_types([self._types[name] for name in columns])
             for row in rows:
                 copy.write_row(row)
 
@@ -59,10 +59,10 @@ def _listed(names: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
-def _types(connection: Connection, table: str, columns: Sequence[str]) -> list[str]:
+def _types(connection: Connection, table: str, columns: Sequence[str]) -> dict[str, str]:
     types: dict[str, str] = dict(connection.execute(_SCHEMA["columns"], (table,)).fetchall())
     if missing := [name for name in columns if name not in types]:
         raise SchemaOutOfDate(
             f"the database has no {table}.{missing[0]}; run `spanmeter db migrate`"
         )
-    return [types[name] for name in columns]
+    return {name: types[name] for name in columns}

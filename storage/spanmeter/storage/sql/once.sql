@@ -22,8 +22,8 @@ WHERE (known.trace_id, known.span_id, known.time) <> (staged.trace_id, staged.sp
 -- add_foreign_calls --
 -- Note the staged events of other libraries' spans.
 INSERT INTO foreign_calls (trace_id, span_id, time, parent_span_id, ended, wrapper)
-SELECT trace_id, span_id, time, parent_span_id, time + duration, wrapper
-FROM staged_usage_events WHERE is_foreign ORDER BY trace_id, span_id, time
+SELECT trace_id, span_id, time, parent_span_id, time + duration, operation = ANY (%(wrappers)s)
+FROM staged_usage_events WHERE NOT starts_with(scope_name, %(ours)s) ORDER BY trace_id, span_id, time
 ON CONFLICT (trace_id, span_id, time) DO NOTHING;
 
 -- related_foreign --
@@ -36,7 +36,7 @@ FROM staged_usage_events AS staged CROSS JOIN LATERAL (
         span_id = staged.parent_span_id
         OR parent_span_id = staged.span_id
         OR (wrapper AND staged.time BETWEEN time AND ended)
-        OR (staged.wrapper AND time BETWEEN staged.time AND staged.time + staged.duration)
+        OR (staged.operation = ANY (%(wrappers)s) AND time BETWEEN staged.time AND staged.time + staged.duration)
     )
     OFFSET 0
 ) AS related
@@ -52,11 +52,11 @@ FROM staged_usage_events AS staged CROSS JOIN LATERAL (
         AND (
             span_id = staged.parent_span_id
             OR parent_span_id = staged.span_id
-            OR (staged.wrapper AND time BETWEEN staged.time AND staged.time + staged.duration)
+            OR (staged.operation = ANY (%(wrappers)s) AND time BETWEEN staged.time AND staged.time + staged.duration)
         )
     OFFSET 0
 ) AS related
-WHERE staged.is_foreign;
+WHERE NOT starts_with(staged.scope_name, %(ours)s);
 
 -- booked --
 -- Booked events by key: each with the key of the one it is a further description of, the reference to the one that
