@@ -7,9 +7,11 @@ ROOTS := instrumentation metering storage collector_receiver console examples te
 EXTRAS := collector,embedded,otlp-grpc,demo
 
 # The stamp is named by what it depends on, so a checkout of other requirements installs again.
-STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
+# The compiled decoder is made with the install.
+STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt hatch_build.py \
+    collector_receiver/spanmeter/collector_receiver/*.c | sha256sum | cut -c1-12)
 
-.PHONY: venv demo test bench-overhead test-matrix check fmt clean
+.PHONY: venv demo test bench-overhead bench-ingest fuzz test-matrix check fmt clean
 .DEFAULT_GOAL := test
 
 venv: $(STAMP)
@@ -31,6 +33,7 @@ demo: venv
 
 test: venv
 	@PYTHONPATH=tests $(BIN)/python -m databases prepare
+	@PYTHONPATH=tests $(BIN)/python -m golden.environments
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # Older majors of the client libraries, each in an environment of its own: half a minute, and one
@@ -39,6 +42,11 @@ test-matrix: venv
 	@PYTHONPATH=tests:examples $(BIN)/python -m matrix
 	@PYTHONPATH=tests:examples $(BIN)/python -m matrix.suites
 
+# The fuzz tests, for as long as you like: make fuzz SECONDS=3600.
+SECONDS ?= 300
+fuzz: venv
+	SPANMETER_FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -n 2 --timeout 0 tests -k fuzz $(ARGS)
+
 # What metering adds to a call, beside other instrumentations; they have an environment of their own.
 bench-overhead: venv
 	test -d .venv-bench || $(BIN)/uv venv --quiet --seed .venv-bench
@@ -46,6 +54,12 @@ bench-overhead: venv
 	    openai==3.52.0 opentelemetry-instrumentation-openai==0.62.4 \
 	    opentelemetry-instrumentation-genai-openai==1.3b0 openinference-instrumentation-openai==0.1.66
 	.venv-bench/bin/python benchmarks/overhead $(ARGS)
+
+# Spans committed a second through the collector, beside raw COPY of the same rows: two minutes.
+#   make bench-ingest ARGS="--rows 0 1000000 20000000 --only 512"
+bench-ingest: venv
+	@PYTHONPATH=tests $(BIN)/python -m databases prepare
+	PYTHONPATH=tests $(BIN)/python benchmarks/ingest $(ARGS)
 
 # Each check runs even where an earlier one fails: one run reports all there is to mend.
 check: venv

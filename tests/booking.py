@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from spanmeter.metering.usage_event import UsageEvent
-from spanmeter.storage.ledger import Metered
+from spanmeter.storage.metered import Metered
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

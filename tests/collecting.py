@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
@@ -63,4 +64,6 @@ class CollectorProcess:
 class StartCollector(Protocol):
     """Start a collector process on a database; it is killed with the test if it still runs."""
 
-    def __call__(self, dsn: str, address: str = "127.0.0.1:0") -> CollectorProcess: ...
+    def __call__(
+        self, dsn: str, address: str = "127.0.0.1:0", journal: Path | None = None
+    ) -> CollectorProcess: ...

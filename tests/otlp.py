@@ -30,14 +30,13 @@ CALL: Mapping[str, Value] = {
     "gen_ai.provider.name": "openai",
     "gen_ai.request.model": "gpt-4o",
     "gen_ai.response.model": "gpt-4o-2024-08-06",
-    "gen_ai.response.id": "chatcmpl-BsR7",
     "gen_ai.usage.input_tokens": 1000,
     "gen_ai.usage.output_tokens": 100,
     "tenant.id": "acme",
     "usage.feature": "search",
     "usage.source": "provider",
 }
-"""The attributes of one LLM call."""
+"""The attributes of one LLM call, but for the id of its response."""
 
 
 def attribute(name: str, value: Value) -> KeyValue:
@@ -65,8 +64,9 @@ def span(attributes: Mapping[str, Value], *, age: float = 1.0) -> Span:
 
 
 def llm_span(attributes: Mapping[str, Value] | None = None, *, age: float = 1.0) -> Span:
-    """A span of one LLM call, with these attributes on top of the usual."""
-    return span({**CALL, **(attributes or {})}, age=age)
+    """A span of one LLM call of its own, with these attributes on top of the usual."""
+    response = {"gen_ai.response.id": f"chatcmpl-{os.urandom(12).hex()}"}
+    return span({**CALL, **response, **(attributes or {})}, age=age)
 
 
 def request(spans: Iterable[Span], resource: Mapping[str, Value] | None = None) -> bytes:

@@ -1,24 +1,27 @@
 """Group commit: many export requests in one transaction, and to each its own answer.
 
 Handler threads `submit` and wait. A writer thread takes what has gathered, up to a number of rows or an age, and
-writes it in one transaction; then each request of the group learns what became of it. While the database is away the
-requests stay here, in order, and are written as soon as it is back, even if their senders were told to try again
-meanwhile: one that does so adds nothing, and one that does not has lost nothing.
+writes it in one transaction; then each request of the group learns what became of it.
+
+While the database is away or too slow, the journal takes them. Without a journal, or when it is full, they stay here,
+in order, and are written as soon as the database is back, even if their senders were told to try again meanwhile: one
+that does so adds nothing, and one that does not has lost nothing.
 """
 
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.counters import Counters, Counts
+from spanmeter.collector_receiver.fair_queue import FairQueue
+from spanmeter.collector_receiver.journal import CannotJournal, Journal
+from spanmeter.collector_receiver.journal_segment import Entry
+from spanmeter.collector_receiver.submission import Rejection, Submission
 from spanmeter.storage.errors import DatabaseUnavailable
-from spanmeter.storage.ledger import REFUSED, LedgerWriter, Metered, Written
-from spanmeter.storage.rejected import RejectedSpan
+from spanmeter.storage.ledger import LedgerWriter, Written
+from spanmeter.storage.producers import merged
 
 logger = logging.getLogger(__name__)
 
@@ -26,43 +29,22 @@ PAUSE: Final = 0.1
 """Seconds between two attempts while the database is away; short against the hold, so that a blip is not seen."""
 
 
-class QueueFull(Exception):
-    """There is no room for this request until others are committed."""
-
-
 class NotCommitted(Exception):
     """The collector stopped before this request could be committed."""
 
 
-class Rejection(NamedTuple):
-    """Why a span of the request is in `rejected_spans` and not in the ledger."""
+class Waiting(NamedTuple):
+    """What is queued for the database: rows in line, and the memory of these and of those being written."""
 
-    reason: str
-    detail: str
-
-
-@dataclass(slots=True, eq=False)
-class Submission:
-    """What one export request asks to have committed, all of it or nothing."""
-
-    batch: list[Metered]
-    rejected: list[RejectedSpan]
-    size: int
-    """Bytes of the request as it came in."""
-    arrived: float = field(default_factory=time.monotonic)
-    committed: Future[list[Rejection]] = field(default_factory=Future[list[Rejection]])
-    """Set when all of it is durable, to what of it was rejected, by metering or by the database."""
-
-    @property
-    def rows(self) -> int:
-        return len(self.batch) + len(self.rejected)
+    rows: int
+    bytes: int
 
 
 class Committer:
     """Commits submissions in groups, on threads of its own, each with a ledger of its own.
 
     A group holds up to `rows` rows (or one larger submission) that arrived within `linger` seconds or while the
-    group before was being written. At most `queue_bytes` wait.
+    group before was being written. At most `queue_bytes` wait. `on_commit` is told of each commit: seconds and rows.
     """
 
     def __init__(
@@ -74,15 +56,17 @@ class Committer:
         rows: int,
         linger: float,
         queue_bytes: int,
+        journal: Journal | None = None,
+        on_commit: Callable[[float, int], object] = lambda seconds, rows: None,
     ) -> None:
+        self._on_commit = on_commit
         self._open_ledger = open_ledger
+        self._journal = journal
         self._counters = counters
         self._max_rows = rows
         self._linger = linger
-        self._max_bytes = queue_bytes
         self._changed = threading.Condition()
-        self._queue: deque[Submission] = deque()
-        self._bytes = 0
+        self._queue = FairQueue(queue_bytes)
         self._available = True
         self._closing = False
         self._abandoned = threading.Event()
@@ -96,26 +80,58 @@ class Committer:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def available(self) -> bool:
+        """Whether the database took what it was last asked to take."""
+        return self._available
+
+    @property
+    def waiting(self) -> Waiting:
+        """What is queued."""
+        return Waiting(self._queue.rows, self._queue.bytes)
+
     def submit(self, submission: Submission) -> None:
-        """Queue a submission; its `committed` is set when it is durable.
+        """Queue a submission, or have it journaled; its `committed` is set when it is durable.
 
         Raises `QueueFull`, or `NotCommitted` once the committer was closed.
         """
+        if not (self._available or submission.replayed) and self._journaled([submission]):
+            return
         with self._changed:
             if self._closing:
                 raise NotCommitted("the collector is stopping")
-            # An empty queue takes any one request, so that none is too large for ever.
-            if self._bytes and self._bytes + submission.size > self._max_bytes:
-                raise QueueFull(f"{self._bytes} bytes of requests wait for the database already")
-            self._queue.append(submission)
-            self._bytes += submission.size
-            self._changed.notify()
+            first = not self._queue
+            self._queue.add(submission)
+            # In between, a writer waits for company and wakes up by itself.
+            if first or self._queue.rows >= self._max_rows:
+                self._changed.notify()
+
+    def confirmed(self, submission: Submission, timeout: float) -> list[Rejection]:
+        """Wait until a submission is durable; what of it was rejected.
+
+        What the database has not confirmed within `timeout` seconds is journaled. Raises TimeoutError if it cannot be,
+        `NotCommitted`, or what kept it from being committed.
+        """
+        try:
+            return submission.committed.result(timeout)
+        except TimeoutError:
+            if not self._journaled([submission]):
+                raise
+            with self._changed:
+                # Those that come next need not wait as long, until something is committed.
+                self._available = False
+                self._queue.release(self._queue.withdraw(lambda each: each is submission))
+            return submission.committed.result(0)
 
     def close(self, timeout: float) -> None:
-        """Take nothing more, commit what is queued for up to `timeout` seconds, then give up the rest."""
+        """Take nothing more, commit what is queued for up to `timeout` seconds, then give up the rest.
+
+        What was queued from the journal is left to it.
+        """
         deadline = time.monotonic() + timeout
         with self._changed:
             self._closing = True
+            self._queue.withdraw(lambda submission: submission.replayed)
             self._changed.notify_all()
         for thread in self._threads:
             while thread.is_alive() and time.monotonic() < deadline:
@@ -128,10 +144,9 @@ class Committer:
         """Give up what is queued, a `close` under way included. None of it was acknowledged."""
         self._abandoned.set()
         with self._changed:
-            left = list(self._queue)
-            self._queue.clear()
+            left = self._queue.take(self._queue.rows)
         for submission in left:
-            submission.committed.set_exception(NotCommitted("the collector stopped"))
+            submission.fail(NotCommitted("the collector stopped"))
         if left:
             rows = sum(submission.rows for submission in left)
             logger.warning("gave up %d rows of %d requests, none acknowledged", rows, len(left))
@@ -157,26 +172,26 @@ class Committer:
 
     def _gather(self) -> None:
         """Wait for company: until the group is full or its first request has waited long enough."""
-        while self._queue and not self._closing:
-            left = self._queue[0].arrived + self._linger - time.monotonic()
-            if left <= 0 or sum(s.rows for s in self._queue) >= self._max_rows:
+        while self._queue and not self._closing and self._queue.rows < self._max_rows:
+            left = self._queue.since + self._linger - time.monotonic()
+            if left <= 0:
                 return
             self._changed.wait(left)
 
     def _next_group(self) -> list[Submission]:
         # While the database is away one request at a time is enough to find out whether it is back.
-        room = self._max_rows if self._available else 1
-        group: list[Submission] = []
-        while self._queue and (not group or self._queue[0].rows <= room):
-            group.append(self._queue.popleft())
-            room -= group[-1].rows
+        group = self._queue.take(self._max_rows if self._available else 1)
+        if self._queue:
+            self._changed.notify()
         return group
 
     def _commit(self, ledger: LedgerWriter, group: list[Submission]) -> None:
         batch = [metered for submission in group for metered in submission.batch]
         rejected = [span for submission in group for span in submission.rejected]
+        producers = merged(submission.producers for submission in group)
+        began = time.monotonic()
         try:
-            written = ledger.write(batch, rejected)
+            written = ledger.write(batch, rejected, producers)
         except DatabaseUnavailable as error:
             self._put_back(group, error)
         except Exception as error:
@@ -184,12 +199,13 @@ class Committer:
             logger.exception("could not commit a group of %d requests", len(group))
             self._part(ledger, group, error)
         else:
+            self._on_commit(time.monotonic() - began, len(batch) + len(rejected))
             self._settle(group, written)
 
     def _part(self, ledger: LedgerWriter, group: list[Submission], error: Exception) -> None:
         if len(group) == 1:
             self._release(group)
-            group[0].committed.set_exception(error)
+            group[0].fail(error)
         else:
             for submission in group:
                 self._commit(ledger, [submission])
@@ -200,29 +216,61 @@ class Committer:
             self._available = True
         self._release(group)
         outcomes = _outcomes(group, written)
-        self._counters.add(
-            Counts(
-                stored=written.inserted,
-                duplicates=written.duplicates,
-                rejected=sum(map(len, outcomes)),
-            )
-        )
+        self._counters.add(_counts(group, written))
+        self._counters.reject(rejection.reason for each in outcomes for rejection in each)
         for submission, outcome in zip(group, outcomes, strict=True):
-            submission.committed.set_result(outcome)
+            submission.settle(outcome)
 
     def _put_back(self, group: list[Submission], error: DatabaseUnavailable) -> None:
-        """Keep the group in its place, and pause."""
+        """Keep the group in its place, or in the journal, and pause."""
         if self._available:
-            logger.warning("cannot commit for now, requests are held: %s", error)
+            kept = "held" if self._journal is None else "journaled"
+            logger.warning("cannot commit for now, requests are %s: %s", kept, error)
         with self._changed:
             self._available = False
-            self._queue.extendleft(reversed(group))
+            self._queue.put_back(group)
+        if self._journal is not None:
+            self._journal_waiting()
         if self._abandoned.wait(PAUSE):
             self.abandon()
 
+    def _journal_waiting(self) -> None:
+        with self._changed:
+            waiting = self._queue.withdraw(lambda submission: not submission.replayed)
+        if not waiting or self._journaled(waiting):
+            self._release(waiting)
+        else:
+            with self._changed:
+                self._queue.put_back(waiting)
+
+    def _journaled(self, submissions: list[Submission]) -> bool:
+        """Make them durable in the journal, and say so to those who wait. False if there is none, or it is full."""
+        if self._journal is None:
+            return False
+        try:
+            self._journal.append([Entry(each.body, each.received_at) for each in submissions])
+        except CannotJournal as error:
+            logger.warning("requests are held: %s", error)
+            return False
+        self._counters.add(Counts(journaled=sum(each.rows for each in submissions)))
+        for submission in submissions:
+            submission.settle(submission.rejections)
+        return True
+
     def _release(self, group: list[Submission]) -> None:
         with self._changed:
-            self._bytes -= sum(submission.size for submission in group)
+            self._queue.release(group)
+
+
+def _counts(group: list[Submission], written: Written) -> Counts:
+    events = [metered.event for submission in group for metered in submission.batch]
+    return Counts(
+        stored=written.inserted,
+        duplicates=written.duplicates,
+        same_call=written.same_call,
+        unpriced=sum(event.cost is None for event in events),
+        unattributed=sum(event.tenant_id is None for event in events),
+    )
 
 
 def _outcomes(group: list[Submission], written: Written) -> list[list[Rejection]]:
@@ -231,7 +279,9 @@ def _outcomes(group: list[Submission], written: Written) -> list[list[Rejection]
     first = 0
     for submission in group:
         last = first + len(submission.batch)
-        refused = [Rejection(REFUSED, r.detail) for r in written.refused if first <= r.index < last]
-        outcomes.append([Rejection(s.reason, s.detail) for s in submission.rejected] + refused)
+        refused = [
+            Rejection(r.reason, r.detail) for r in written.refused if first <= r.index < last
+        ]
+        outcomes.append(submission.rejections + refused)
         first = last
     return outcomes

@@ -1,86 +1,87 @@
 """What happens to one export request: decode, meter, commit."""
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
+from threading import Semaphore
 from typing import Final, NamedTuple
 
-from spanmeter.collector_receiver.committer import Committer, Rejection, Submission
+from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
-from spanmeter.collector_receiver.decode import Received, decode
-from spanmeter.metering import attributes as names
+from spanmeter.collector_receiver.decode import decode
+from spanmeter.collector_receiver.journal_segment import Entry
+from spanmeter.collector_receiver.numbered_records import producers_of
+from spanmeter.collector_receiver.received import Received
+from spanmeter.collector_receiver.rows import rows_of
+from spanmeter.collector_receiver.submission import Rejection, Submission
+from spanmeter.metering.dialects import is_tracing_copy
 from spanmeter.metering.meter import Meter
-from spanmeter.metering.span import Span
-from spanmeter.metering.unmeterable import Unmeterable
-from spanmeter.storage.ledger import Metered
-from spanmeter.storage.rejected import RejectedSpan
 
-logger = logging.getLogger(__name__)
+AT_ONCE: Final = 4
+"""Requests that are decoded at the same time. Decoded, one can take twenty times the memory that it came in."""
 
-MAX_DETAIL: Final = 500
-"""Characters; the detail of a span that broke the meter is the text of any exception."""
+JOURNAL: Final = "journal"
+"""Takes turns like a sender."""
 
 
 class Accepted(NamedTuple):
     """A request that was decoded and metered, and is on its way to the database."""
 
     spans: int
-    committed: Future[list[Rejection]]
-    """Set when all of the request is durable, to what of it was rejected."""
+    confirmed: Callable[[float], list[Rejection]]
+    """Waits until all of the request is durable, for so many seconds (see Committer); what of it was rejected."""
 
 
 class Ingest:
     """Takes the bytes of export requests; what they held is committed in groups with that of others."""
 
     def __init__(
-        self, meter: Meter, committer: Committer, counters: Counters, *, max_spans: int
+        self,
+        meter: Meter,
+        committer: Committer,
+        counters: Counters,
+        *,
+        max_spans: int,
+        max_attributes: int,
     ) -> None:
         self._meter = meter
         self._committer = committer
         self._counters = counters
         self._max_spans = max_spans
+        self._max_attributes = max_attributes
+        self._at_once = Semaphore(AT_ONCE)
 
-    def __call__(self, body: bytes) -> Accepted:
-        """Decode and meter a serialized export request, and queue it to be committed.
+    def __call__(self, body: bytes, sender: str = "") -> Accepted:
+        """Decode and meter a serialized export request, and queue it to be committed in its sender's turn.
 
         Raises `Undecodable`, `QueueFull` or `NotCommitted`, and then nothing of it is stored.
         """
-        received = decode(body, max_spans=self._max_spans)
-        submission = self._metered(received, size=len(body))
-        if submission.rows:
+        with self._at_once:
+            received = decode(body, max_spans=self._max_spans, max_attributes=self._max_attributes)
+            submission = self._metered(received, Entry(body, datetime.now(UTC)), sender)
+        self._submit(submission)
+        copies = sum(is_tracing_copy(span) for span, _ in received)
+        others = len(received) - submission.rows - copies
+        self._counters.add(Counts(received=len(received), not_llm=others, tracing_copies=copies))
+        return Accepted(len(received), partial(self._committer.confirmed, submission))
+
+    def replay(self, entry: Entry) -> Future[list[Rejection]]:
+        """Queue a request of the journal, to be metered as when it came; set when it is committed. Raises the same."""
+        limits = {"max_spans": self._max_spans, "max_attributes": self._max_attributes}
+        submission = self._metered(decode(entry.body, **limits), entry, JOURNAL)
+        submission.replayed = True
+        self._submit(submission)
+        return submission.committed
+
+    def _submit(self, submission: Submission) -> None:
+        if submission.rows or submission.producers:
             self._committer.submit(submission)
         else:
-            submission.committed.set_result([])
-        self._counters.add(Counts(received=len(received), not_llm=len(received) - submission.rows))
-        return Accepted(len(received), submission.committed)
+            submission.settle([])
 
-    def _metered(self, received: list[Received], size: int) -> Submission:
-        now = datetime.now(UTC)
-        batch: list[Metered] = []
-        rejected: list[RejectedSpan] = []
-        for span, payload in received:
-            try:
-                event = self._meter.meter(span, now)
-            except Unmeterable as error:
-                rejected.append(_rejected(span, error.reason, error.detail, payload))
-            except Exception as error:
-                # A span that breaks the meter is kept too: refusing the request would block its neighbours for ever.
-                logger.exception("the meter failed on a span of scope %r", span.scope_name)
-                rejected.append(_rejected(span, "meter_failed", repr(error), payload))
-            else:
-                if event is not None:
-                    batch.append(Metered(event, payload))
-        return Submission(batch, rejected, size)
-
-
-def _rejected(span: Span, reason: str, detail: str, payload: Callable[[], bytes]) -> RejectedSpan:
-    tenant = span.attributes.get(names.TENANT_ID)
-    return RejectedSpan(
-        reason=reason,
-        detail=detail[:MAX_DETAIL],
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        tenant_id=tenant if isinstance(tenant, str) else None,
-        payload=payload(),
-    )
+    def _metered(self, received: list[Received], entry: Entry, sender: str) -> Submission:
+        batch, rejected = rows_of(self._meter, received, entry.received_at)
+        return Submission(
+            batch, rejected, entry.body, sender, producers_of(received), entry.received_at
+        )

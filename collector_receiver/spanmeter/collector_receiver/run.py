@@ -1,14 +1,15 @@
 """A collector as a process: until a signal, and then with care."""
 
 import logging
+import resource
 import signal
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-from spanmeter.collector_receiver.server import Collector
+from spanmeter.collector_receiver.server import Addresses, Collector
 from spanmeter.collector_receiver.settings import CollectorSettings
 
 logger = logging.getLogger(__name__)
@@ -16,23 +17,59 @@ logger = logging.getLogger(__name__)
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
+def nothing() -> None:
+    """There is nothing to do."""
+
+
 def run(
-    settings: CollectorSettings, *, ready: Callable[[Collector], object] = lambda _: None
+    settings: CollectorSettings,
+    *,
+    ready: Callable[[Addresses], object] = lambda _: None,
+    begin: Callable[[], object] = nothing,
 ) -> None:
     """Receive spans until SIGTERM or SIGINT, then drain for up to `settings.grace` seconds.
 
-    A second signal cuts the drain short. `ready` is called once the collector takes requests. To be called from the
-    main thread. Raises `CannotListen`.
+    A second signal cuts the drain short. `ready` is called once the collector takes requests, `begin` first of all in
+    each further process, which does not know where the log goes, for one; it has to be a function that can be pickled.
+    To be called from the main thread. Raises `CannotListen`, `UnusableCertificate`, and `WorkerFailed` where there are
+    several workers.
     """
+    if settings.workers > 1:
+        from spanmeter.collector_receiver.workers import run_workers
+
+        run_workers(settings, ready, begin)
+    else:
+        run_one(settings, ready, SIGNALS)
+
+
+def run_one(
+    settings: CollectorSettings,
+    ready: Callable[[Addresses], object],
+    signals: Sequence[signal.Signals],
+) -> None:
+    """Receive spans in this process until one of the signals."""
+    _allow_many_connections()
     collector = Collector(settings)
-    with _signals(then=collector.hurry) as stop, collector:
-        ready(collector)
+    with _signals(signals, then=collector.hurry) as stop, collector:
+        ready(collector.addresses)
         stop.wait()
         logger.info("draining for up to %g s", settings.grace)
 
 
+def _allow_many_connections() -> None:
+    """As many open files as the machine lets us: the usual 1,024 are fewer than a fleet has exporters."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            logger.info("no more than %d open files: %s", soft, error)
+
+
 @contextmanager
-def _signals(then: Callable[[], object]) -> Generator[threading.Event]:
+def _signals(
+    numbers: Sequence[signal.Signals], then: Callable[[], object]
+) -> Generator[threading.Event]:
     """An event that the first signal sets. Later ones call `then`, in another thread: a handler must not wait."""
     stop = threading.Event()
 
@@ -41,7 +78,7 @@ def _signals(then: Callable[[], object]) -> Generator[threading.Event]:
             threading.Thread(target=then, name="spanmeter-hurry", daemon=True).start()
         stop.set()
 
-    before = {number: signal.signal(number, on_signal) for number in SIGNALS}
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield stop
     finally:

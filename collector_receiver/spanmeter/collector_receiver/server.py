@@ -1,25 +1,29 @@
 """The life of a collector: start, serve, drain, stop."""
 
-# grpc-stubs leaves the types of messages open.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
-from typing import Self
-
-import grpc
+from typing import NamedTuple, Self
 
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
-from spanmeter.collector_receiver.health import HealthService
+from spanmeter.collector_receiver.database_watch import DatabaseWatch
+from spanmeter.collector_receiver.decode import DECODER
+from spanmeter.collector_receiver.exports import Exports
+from spanmeter.collector_receiver.grpc_server import GrpcServer
+from spanmeter.collector_receiver.grpc_service import GrpcService
+from spanmeter.collector_receiver.housekeeping import Housekeeping
+from spanmeter.collector_receiver.http_server import HttpServer
+from spanmeter.collector_receiver.http_service import HttpService
 from spanmeter.collector_receiver.ingest import Ingest
-from spanmeter.collector_receiver.service import SERVICE, TraceService
+from spanmeter.collector_receiver.instruments import Readings
+from spanmeter.collector_receiver.journal import Journal
+from spanmeter.collector_receiver.pinned_meter import pinned_meter
+from spanmeter.collector_receiver.replaying import Replaying
 from spanmeter.collector_receiver.settings import CollectorSettings
-from spanmeter.metering.meter import Meter
-from spanmeter.metering.rates import Rates
+from spanmeter.collector_receiver.telemetry import Telemetry
 from spanmeter.storage.ledger import LedgerWriter
 
 logger = logging.getLogger(__name__)
@@ -29,16 +33,29 @@ class CannotListen(OSError):
     """The address is taken, or is none of this machine's."""
 
 
-class Collector:
-    """Receives spans over OTLP/gRPC and books them in the ledger. A context manager; it can be started once.
+class Addresses(NamedTuple):
+    """HOST:PORT that spans can be sent to, with the ports that were really bound."""
 
-    A database that is away keeps nothing from starting: requests are held, then refused to be sent again.
+    grpc: str
+    http: str | None
+
+
+class Collector:
+    """Receives spans over OTLP and books them in the ledger. A context manager; it can be started once.
+
+    A database that is away keeps nothing from starting: requests are journaled, or held and then refused to be sent
+    again. Raises `CannotJournal` where there is to be a journal and cannot be.
     """
 
     def __init__(self, settings: CollectorSettings) -> None:
         self._settings = settings
-        self._address: str | None = None
         self._counters = Counters()
+        self._telemetry = Telemetry(settings)
+        self._journal = (
+            None
+            if settings.journal is None
+            else Journal(settings.journal, max_bytes=settings.journal_bytes)
+        )
         self._committer = Committer(
             partial(LedgerWriter, settings.dsn),
             self._counters,
@@ -46,37 +63,51 @@ class Collector:
             rows=settings.commit_rows,
             linger=settings.commit_linger,
             queue_bytes=settings.queue_bytes,
+            journal=self._journal,
+            on_commit=self._telemetry.commits,
         )
-        meter = Meter(Rates.pinned(), max_age=settings.max_age, max_ahead=settings.max_ahead)
         ingest = Ingest(
-            meter, self._committer, self._counters, max_spans=settings.max_request_spans
-        )
-        traces = TraceService(
-            ingest,
+            pinned_meter(settings),
+            self._committer,
             self._counters,
-            hold=settings.hold,
-            deadline_margin=settings.deadline_margin,
+            max_spans=settings.max_request_spans,
+            max_attributes=settings.max_request_attributes,
         )
-        self._health = HealthService(SERVICE)
+        self._replaying = None if self._journal is None else Replaying(self._journal, ingest.replay)
+        self._housekeeping = Housekeeping(settings.dsn, settings.max_age)
+        self._watch = DatabaseWatch(settings.dsn, counting=_is_first(settings))
+        exports = Exports(ingest, at_once=settings.handlers, hold=settings.hold)
         self._threads = ThreadPoolExecutor(
             settings.handlers, thread_name_prefix="spanmeter-handler"
         )
-        self._server = grpc.server(
+        self._grpc = GrpcServer(
+            GrpcService(exports, self._counters, deadline_margin=settings.deadline_margin),
             self._threads,
-            handlers=[traces.handler(), self._health.handler()],
-            options=[
-                # By default a second collector would silently share the port.
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", settings.max_request_bytes),
-            ],
+            max_bytes=settings.max_request_bytes,
+            shared=settings.shared,
         )
+        self._http_service = HttpService(
+            exports,
+            self._telemetry.page,
+            self._counters,
+            self._threads,
+            max_bytes=settings.max_request_bytes,
+            max_objects=2 * settings.max_request_attributes,
+        )
+        self._http = HttpServer(self._http_service, shared=settings.shared)
+        self._addresses: Addresses | None = None
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where it listens. Known once started."""
+        if self._addresses is None:
+            raise RuntimeError("the collector has not been started")
+        return self._addresses
 
     @property
     def grpc_address(self) -> str:
-        """HOST:PORT that spans can be sent to, with the port that was really bound. Known once started."""
-        if self._address is None:
-            raise RuntimeError("the collector has not been started")
-        return self._address
+        """HOST:PORT for OTLP over gRPC. Known once started."""
+        return self.addresses.grpc
 
     @property
     def counts(self) -> Counts:
@@ -84,11 +115,42 @@ class Collector:
         return self._counters.read()
 
     def start(self) -> None:
-        """Listen and serve. Raises `CannotListen`."""
-        self._address = self._bind(self._settings.grpc)
+        """Listen and serve. Raises `CannotListen`, and `UnusableCertificate`."""
+        self._addresses = addresses = self._listening()
         self._committer.start()
-        self._server.start()
-        logger.info("receiving OTLP over gRPC on %s", self._address)
+        if self._replaying is not None:
+            self._replaying.start()
+        self._housekeeping.start()
+        self._watch.start()
+        self._telemetry.start(self._readings())
+        self._grpc.start()
+        if addresses.http is not None:
+            self._http.start()
+        logger.info("receiving OTLP on %s; decoder: %s", addresses, DECODER)
+
+    def _readings(self) -> Readings:
+        journal = self._journal
+        return Readings(
+            counters=self._counters,
+            waiting=lambda: self._committer.waiting,
+            journal_bytes=lambda: None if journal is None else journal.bytes,
+            available=lambda: self._committer.available and self._watch.available,
+            gaps=lambda: self._watch.gaps,
+        )
+
+    def _listening(self) -> Addresses:
+        settings = self._settings
+        try:
+            grpc = self._grpc.bind(settings.grpc, settings.tls)
+        except OSError as error:
+            raise _cannot_listen(settings.grpc, error, "--grpc") from error
+        if settings.http is None:
+            return Addresses(grpc, None)
+        try:
+            return Addresses(grpc, self._http.bind(settings.http, settings.tls))
+        except OSError as error:
+            self._grpc.stop(0)
+            raise _cannot_listen(settings.http, error, "--http") from error
 
     def stop(self, grace: float) -> None:
         """Take nothing new, answer what is under way within `grace` seconds, commit what is queued, stop.
@@ -96,29 +158,27 @@ class Collector:
         With a grace of 0 what is under way is cut off.
         """
         deadline = time.monotonic() + grace
-        self._health.drain()
-        self._server.stop(grace).wait()
+        self._housekeeping.stop()
+        self._watch.stop()
+        self._http_service.drain()
+        self._http.stop(grace)
+        self._grpc.stop(grace).wait()
+        self._http.join()
+        if self._replaying is not None:
+            self._replaying.stop()
         self._committer.close(max(0.0, deadline - time.monotonic()))
         self._threads.shutdown()
-        self._health.close()
+        if self._journal is not None:
+            self._journal.close()
+        self._grpc.close()
+        self._telemetry.stop()
         logger.info("stopped; spans: %s", self.counts)
 
     def hurry(self) -> None:
         """Cut a `stop` short that waits in another thread."""
-        self._server.stop(0)
+        self._grpc.stop(0)
+        self._http.hurry()
         self._committer.abandon()
-
-    def _bind(self, address: str) -> str:
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError:
-            port = 0
-        if not port:
-            raise CannotListen(
-                f"cannot listen on {address}: the port is taken or the host is not this machine's; "
-                "choose another with --grpc"
-            )
-        return f"{address.rpartition(':')[0]}:{port}"
 
     def __enter__(self) -> Self:
         self.start()
@@ -131,3 +191,13 @@ class Collector:
         traceback: TracebackType | None,
     ) -> None:
         self.stop(self._settings.grace)
+
+
+def _is_first(settings: CollectorSettings) -> bool:
+    """Of several workers one alone tells what all would see alike."""
+    return settings.worker is None or settings.worker.number == 0
+
+
+def _cannot_listen(address: str, error: OSError, flag: str) -> CannotListen:
+    reason = error.strerror or str(error)
+    return CannotListen(f"cannot listen on {address}: {reason}; choose another with {flag}")

@@ -5,10 +5,13 @@ from contextlib import closing
 from importlib.resources import files
 from typing import Final, cast
 
+from spanmeter.collector_receiver.decode import DECODER
 from spanmeter.console.listing import Column, Listing, Value
-from spanmeter.storage.connection import connect, database_errors
+from spanmeter.console.producers import gaps
+from spanmeter.storage.connection import Connection, connect, database_errors
 from spanmeter.storage.edition import Edition, detect
 from spanmeter.storage.migrations import pending
+from spanmeter.storage.rejected import open_reasons
 
 _NAMES: Final = {
     "community": "TimescaleDB Community {0.timescaledb} on PostgreSQL {0.postgres}",
@@ -25,11 +28,13 @@ def described(dsn: str) -> str:
 
 
 def status_of(dsn: str) -> Listing:
-    """The ledger's tables with rows and sizes; above them edition, versions, what is pending."""
+    """The ledger's tables with rows and sizes; above them edition, versions, what is pending or missing."""
     missing = pending(dsn)
     with closing(connect(dsn)) as connection, database_errors():
         edition = detect(connection)
-        tables = connection.execute(_TABLES).fetchall()
+        # A ledger that is not up to date has not got all of it.
+        tables = [] if missing else connection.execute(_TABLES).fetchall()
+        trouble = {} if missing else _trouble(connection)
     columns = [Column("table", "table"), Column("hypertable", "hypertable")]
     columns += [Column("rows", "rows"), Column("bytes", "bytes")]
     rows = cast(Sequence[tuple[str, int, int]], tables)
@@ -41,9 +46,17 @@ def status_of(dsn: str) -> Listing:
             "edition": edition.kind,
             "postgres": edition.postgres,
             "timescaledb": edition.timescaledb,
+            "decoder": DECODER,
             "pending_migrations": ", ".join(missing) or None,
+            **trouble,
         },
     )
+
+
+def _trouble(connection: Connection) -> dict[str, Value]:
+    reasons = open_reasons(connection)
+    by_reason = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+    return {"open_rejected_spans": by_reason or None, **gaps(connection)}
 
 
 def _table_line(name: str, rows: int, size: int, edition: Edition) -> Sequence[Value]:

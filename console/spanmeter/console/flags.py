@@ -2,13 +2,15 @@
 
 import functools
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from spanmeter.console.failures import UnusableSetting, explained
 from spanmeter.console.listing import FORMATS
-from spanmeter.console.settings import LOG_LEVELS, InvalidSetting, Settings
+from spanmeter.console.periods import instant
+from spanmeter.console.settings import DURABILITY, LOG_LEVELS, InvalidSetting, Settings
 
 _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
     "dsn": click.option(
@@ -26,12 +28,71 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         help="Where spans are received; port 0 picks a free one. [SPANMETER_GRPC]"
         " Default: 127.0.0.1:4317, this machine only.",
     ),
+    "http": click.option(
+        "--http",
+        metavar="HOST:PORT",
+        help="Where spans are received over HTTP; port 0 picks a free one. [SPANMETER_HTTP]"
+        " Default: 127.0.0.1:4318, this machine only.",
+    ),
+    "workers": click.option(
+        "--workers",
+        metavar="N",
+        help="Processes that receive, on the same ports. [SPANMETER_WORKERS] Default: 1.",
+    ),
+    "tls_certificate": click.option(
+        "--tls-certificate",
+        metavar="FILE",
+        help="PEM; with --tls-key, spans are received over TLS only. [SPANMETER_TLS_CERTIFICATE]",
+    ),
+    "tls_key": click.option(
+        "--tls-key",
+        metavar="FILE",
+        help="PEM, the key of --tls-certificate. [SPANMETER_TLS_KEY]",
+    ),
+    "tls_client_authority": click.option(
+        "--tls-client-authority",
+        metavar="FILE",
+        help="PEM; only senders with a certificate that it signed are let in."
+        " [SPANMETER_TLS_CLIENT_AUTHORITY]",
+    ),
+    "attribution": click.option(
+        "--attribution",
+        metavar="PLACES",
+        help="Where spans name their tenant and other dimensions, beside our own attributes:"
+        " tenant=customer.id,resource:team;user=login. [SPANMETER_ATTRIBUTION]",
+    ),
+    "journal": click.option(
+        "--journal",
+        metavar="DIR",
+        help="Where spans are kept while the database is away. [SPANMETER_JOURNAL]"
+        " Default: journal in the directory of --data.",
+    ),
+    "durability": click.option(
+        "--durability",
+        type=click.Choice(DURABILITY, case_sensitive=False),
+        help="What spans are acknowledged from; db alone refuses them while the database is away."
+        " [SPANMETER_DURABILITY] Default: journal+db.",
+    ),
     "log_level": click.option(
         "--log-level",
         type=click.Choice(LOG_LEVELS, case_sensitive=False),
         help="How much is logged, to standard error. [SPANMETER_LOG_LEVEL] Default: info.",
     ),
 }
+
+
+RECEIVING = (
+    "grpc",
+    "http",
+    "workers",
+    "tls_certificate",
+    "tls_key",
+    "tls_client_authority",
+    "attribution",
+    "journal",
+    "durability",
+)
+"""The flags of every command that receives spans."""
 
 
 def accepts(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -62,6 +123,21 @@ def listing_format(command: Callable[..., None]) -> Callable[..., None]:
         default="table",
         help="table rounds money for reading; json and csv are exact. Default: table.",
     )(command)
+
+
+def since_when(
+    text: str, default: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command `--since`; it receives a moment."""
+    return click.option("--since", callback=moment, default=default, metavar="WHEN", help=text)
+
+
+def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    """What a flag's WHEN means, now."""
+    try:
+        return None if value is None else instant(value, datetime.now(UTC))
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 def _settings(given: dict[str, object]) -> Settings:

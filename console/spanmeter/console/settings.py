@@ -5,14 +5,17 @@ The settings of one run are one frozen `Settings`, read once, before the command
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from spanmeter.metering.attribution import Attribution
 
 ENVIRONMENT_PREFIX: Final = "SPANMETER_"
 DEFAULT_FILE: Final = Path("spanmeter.toml")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+DURABILITY: Final = ("journal+db", "db")
 
 
 class InvalidSetting(ValueError):
@@ -32,13 +35,22 @@ def default_data() -> Path:
 class Settings:
     """Every setting that a flag, a `SPANMETER_*` variable or a key of the TOML file can give.
 
-    `dsn` may hold a password: it is left out of the repr. `grpc` is `HOST:PORT`; the default is
-    reachable from this machine only, because nothing authenticates senders yet.
+    `dsn` may hold a password: it is left out of the repr. `grpc` and `http` are `HOST:PORT`; the
+    defaults are reachable from this machine only, because nothing authenticates senders yet.
+    `attribution` names by dimension the places where spans carry it (see `Attribution`).
     """
 
     dsn: str | None = field(default=None, repr=False)
     data: Path = field(default_factory=default_data)
     grpc: str = "127.0.0.1:4317"
+    http: str = "127.0.0.1:4318"
+    workers: int = 1
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_authority: Path | None = None
+    attribution: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    journal: Path | None = None
+    durability: str = "journal+db"
     log_level: str = "info"
 
     @classmethod
@@ -108,7 +120,14 @@ def _text(value: object) -> str:
     return value.strip()
 
 
-def _directory(value: object) -> Path:
+def _number(value: object) -> int:
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 256):
+        raise ValueError(f"{text!r} is not a number from 1 to 256")
+    return int(text)
+
+
+def _path(value: object) -> Path:
     return Path(value if isinstance(value, Path) else _text(value)).expanduser()
 
 
@@ -120,16 +139,48 @@ def _address(value: object) -> str:
     return text
 
 
-def _log_level(value: object) -> str:
-    text = _text(value).lower()
-    if text not in LOG_LEVELS:
-        raise ValueError(f"{text!r} is not one of {', '.join(LOG_LEVELS)}")
-    return text
+def _attribution(value: object) -> Mapping[str, Sequence[str]]:
+    """A table of lists, or for flags and variables `tenant=customer.id,resource:team;user=login`."""
+    places = _table_of(value) if isinstance(value, str) else value
+    if not isinstance(places, dict):
+        raise ValueError("should be a table of lists, such as tenant = ['customer.id']")
+    read = {str(name): _names(listed) for name, listed in cast("dict[str, object]", places).items()}
+    Attribution(read)
+    return read
+
+
+def _table_of(text: str) -> dict[str, object]:
+    parts = [part.partition("=") for part in text.split(";") if part.strip()]
+    return {name.strip(): [each.strip() for each in names.split(",")] for name, _, names in parts}
+
+
+def _names(listed: object) -> Sequence[str]:
+    if not isinstance(listed, list) or not listed:
+        raise ValueError("should be a table of lists, such as tenant = ['customer.id']")
+    return tuple(_text(name) for name in cast("list[object]", listed))
+
+
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def parsed(value: object) -> str:
+        text = _text(value).lower()
+        if text not in choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+        return text
+
+    return parsed
 
 
 _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
     "dsn": _text,
-    "data": _directory,
+    "data": _path,
     "grpc": _address,
-    "log_level": _log_level,
+    "http": _address,
+    "workers": _number,
+    "tls_certificate": _path,
+    "tls_key": _path,
+    "tls_client_authority": _path,
+    "attribution": _attribution,
+    "journal": _path,
+    "durability": _one_of(*DURABILITY),
+    "log_level": _one_of(*LOG_LEVELS),
 }

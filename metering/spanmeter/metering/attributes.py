@@ -97,6 +97,10 @@ RECORDED: Final = "recorded"
 SELF_HOSTED: Final = "self_hosted"
 """The provider of what the application records without naming one."""
 
+INVOKE_AGENT: Final = "invoke_agent"
+"""An agent's run. It sums up the calls inside it, and is metered only where another service ran it and
+no call inside it is known."""
+
 FETCH_RESPONSE: Final = "fetch_response"
 """Fetching a response made earlier: a request, but no use of a model. Never metered."""
 

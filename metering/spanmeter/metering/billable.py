@@ -4,6 +4,7 @@ The first rule that applies wins. Cost is booked whatever the state: the provide
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from spanmeter.metering.reading import shown
@@ -77,6 +78,7 @@ DECLARED: Final[dict[str, BillableState]] = {
 }
 
 
+@lru_cache(maxsize=1024)
 def billable_state(facts: Facts) -> tuple[BillableState, str]:
     """The state and the reason, which names rule set and rule: `("included", "defaults-1/trial")`.
 

@@ -3,9 +3,8 @@
 from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
-from spanmeter.metering.dialects import Dialect
 from spanmeter.metering.providers import canonical_provider
-from spanmeter.metering.reading import first_text, flag, text
+from spanmeter.metering.reading import flag, texts
 from spanmeter.metering.span import Attributes
 from spanmeter.metering.unmeterable import Unmeterable
 
@@ -14,6 +13,16 @@ NEED_A_MODEL: Final = frozenset(
 )
 """Operations whose every request and answer names its model. Other endpoints have a default that
 their answers may leave unsaid; what an application records may have none."""
+
+
+NAMES: Final = (
+    names.PROVIDER_NAME,
+    names.REQUEST_MODEL,
+    names.RESPONSE_MODEL,
+    names.RESPONSE_ID,
+    names.USAGE_REGION,
+    names.USAGE_SERVICE_TIER,
+)
 
 
 class Called(NamedTuple):
@@ -29,30 +38,29 @@ class Called(NamedTuple):
     byok: bool
 
 
-def read_called(attributes: Attributes, dialect: Dialect, operation: str) -> Called:
+def read_called(attributes: Attributes, operation: str) -> Called:
     """The request a span is of. Raises `Unmeterable` without a provider, or without any model where
     there must be one."""
-    provider = canonical_provider(first_text(attributes, dialect.provider) or "")
+    named, request_model, response_model, response_id, region, tier = texts(attributes, NAMES)
+    provider = canonical_provider(named or "")
     if not provider and operation == names.RECORDED:
         provider = names.SELF_HOSTED
     if not provider:
         raise Unmeterable(
-            "no_provider", f"{dialect.provider[0]} is missing; no rate can be found without it"
+            "no_provider", f"{names.PROVIDER_NAME} is missing; no rate can be found without it"
         )
-    request_model = first_text(attributes, dialect.request_model)
-    response_model = first_text(attributes, dialect.response_model)
     if request_model is None and response_model is None and operation in NEED_A_MODEL:
         raise Unmeterable(
             "no_model",
-            f"neither {dialect.request_model[0]} nor {dialect.response_model[0]} is given",
+            f"neither {names.REQUEST_MODEL} nor {names.RESPONSE_MODEL} is given",
         )
     return Called(
         provider,
         operation,
         request_model,
         response_model,
-        first_text(attributes, dialect.response_id),
-        text(attributes, names.USAGE_REGION),
-        first_text(attributes, dialect.service_tier),
+        response_id,
+        region,
+        tier,
         flag(attributes, names.USAGE_BYOK),
     )

@@ -13,7 +13,7 @@ Quantities = Mapping[str, Quantity]
 """Amounts by unit, in the catalogue's unit names. A whole (`input_tokens`) includes its parts
 (`cache_read_tokens`)."""
 
-_EXACT: Final = Context(prec=80)
+EXACT: Final = Context(prec=80)
 """Ample for prices times counts; only divisions by 3600 (prices per hour) do not come out even."""
 
 
@@ -37,6 +37,8 @@ class Cost(NamedTuple):
     quality: CostQuality
     components: tuple[Component, ...] = ()
 
+
+NO_MONEY: Final = Decimal(0)
 
 UNPRICED: Final = Cost(None, "unpriced")
 
@@ -84,7 +86,7 @@ def cost_of(quantities: Quantities, rate: Rate) -> Cost:
     """
     before = getcontext()
     # Quicker than `localcontext`, which copies the context for every call.
-    setcontext(_EXACT)
+    setcontext(EXACT)
     try:
         return _cost_of(quantities, rate)
     finally:
@@ -101,10 +103,11 @@ def _cost_of(quantities: Quantities, rate: Rate) -> Cost:
         if not components:
             return UNPRICED
         quality = "partial"
-    amount = Decimal(0)
+    amount = NO_MONEY
     for component in components:
         amount += component.amount
-    return Cost(amount, quality, components)
+    # Without the zeros at its end, and without an exponent above 0.
+    return Cost(amount.normalize() + NO_MONEY, quality, components)
 
 
 def _uncovered(quantities: Quantities, rate: Rate) -> bool:
@@ -131,7 +134,7 @@ def _components(quantities: Quantities, rate: Rate) -> tuple[Component, ...] | N
     own: list[Quantity] = []
     components: list[Component] = []
     input_tokens = quantities.get("input_tokens", 0)
-    for unit, per, price, tiers, parts, minimum in rate.units:
+    for unit, per, price, each, tiers, parts, minimum in rate.units:
         amount = quantities.get(unit, 0)
         if minimum and 0 < amount < minimum:
             amount = minimum
@@ -140,9 +143,17 @@ def _components(quantities: Quantities, rate: Rate) -> tuple[Component, ...] | N
         own.append(amount)
         if amount < 0:
             return None
-        if amount:
-            due = _tier_price(tiers, input_tokens, price) if tiers else price
-            components.append(Component(unit, amount, due, per, due * amount / per))
+        if not amount:
+            continue
+        # The last of the tiers begins first; few calls reach it.
+        if tiers and input_tokens > tiers[-1][0]:
+            due = _tier_price(tiers, input_tokens, price)
+            money = due * amount / per
+        else:
+            # The division is what takes longest.
+            due = price
+            money = price * amount / per if each is None else each * amount
+        components.append(Component(unit, amount, due, per, money))
     return tuple(components)
 
 

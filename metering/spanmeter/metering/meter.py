@@ -6,10 +6,12 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
+from spanmeter.metering.attribution import Attribution
 from spanmeter.metering.billable import Facts, billable_state
+from spanmeter.metering.call_cost import REFUSED, CallCost, CallCosts
 from spanmeter.metering.called import Called, read_called
-from spanmeter.metering.costing import UNPRICED, Cost, Quantities, cost_of, priced_quantities
-from spanmeter.metering.dialects import dialect_of
+from spanmeter.metering.costing import priced_quantities
+from spanmeter.metering.dialects import Call, call_of
 from spanmeter.metering.outcome import Outcome, read_outcome, was_refused
 from spanmeter.metering.quantities import check_parts, read_quantities
 from spanmeter.metering.rates import Rates
@@ -17,7 +19,7 @@ from spanmeter.metering.raw_usage import raw_usage
 from spanmeter.metering.reading import mended, text
 from spanmeter.metering.span import Attributes, Span
 from spanmeter.metering.tokens import Tokens, read_tokens
-from spanmeter.metering.unit_rates import Rate
+from spanmeter.metering.unmeterable import Unmeterable
 from spanmeter.metering.usage_event import BillableState, CostQuality, UsageEvent, UsageSource
 from spanmeter.metering.usage_source import read_usage_source
 from spanmeter.metering.when import When, read_when
@@ -26,27 +28,11 @@ from spanmeter.metering.who import Who, read_who
 CURRENCY: Final = "USD"
 """The catalogue's prices are in US dollars."""
 
-PREFIXES: Final = (
-    names.USAGE_DIMENSION_PREFIX,
-    names.USAGE_CACHE_WRITE_PREFIX,
-    names.USAGE_QUANTITY_PREFIX,
-)
+DIMENSION: Final = names.USAGE_DIMENSION_PREFIX
+CACHE_WRITE: Final = names.USAGE_CACHE_WRITE_PREFIX
+QUANTITY: Final = names.USAGE_QUANTITY_PREFIX
+PREFIXES: Final = (DIMENSION, CACHE_WRITE, QUANTITY)
 """Attributes whose names cannot be listed: they are found by one pass over the span's."""
-
-NOTHING: Final = Cost(Decimal(0), "exact")
-REFUSED_RULE: Final = "refused-1"
-"""Takes a rate's place: a provider that answers with an HTTP error bills nothing for the request."""
-
-FREE: Final = frozenset({("openai", names.MODERATION)})
-FREE_RULE: Final = "free-1"
-"""Takes a rate's place where a provider says that the operation costs nothing.
-
-Source: developers.openai.com/api/docs/guides/moderation ("free to use")."""
-
-SURCHARGED: Final = frozenset({("anthropic", "us")})
-"""Regions that a provider charges more for, which the catalogue does not know of.
-
-Source: platform.claude.com/docs/en/about-claude/pricing, "Data residency pricing" (1.1 times)."""
 
 
 class Counted(NamedTuple):
@@ -81,7 +67,7 @@ GROUPS: Final = (When, Who, Called, Outcome, Tokens, Counted, Charge, Told)
 
 
 class Meter:
-    """Meters spans at pinned rates.
+    """Meters spans at pinned rates, for the tenants that `attribution` finds.
 
     Spans that began more than `max_age` before, or `max_ahead` after, the moment of receipt are
     refused: one span of a wrong clock would otherwise make a chunk of its own in the ledger.
@@ -91,69 +77,85 @@ class Meter:
         self,
         rates: Rates,
         *,
+        attribution: Attribution | None = None,
         max_age: timedelta = timedelta(days=400),
         max_ahead: timedelta = timedelta(minutes=10),
     ) -> None:
-        self._rates = rates
+        self._costs = CallCosts(rates)
+        self._attribution = attribution or Attribution()
         self._max_age = max_age
         self._max_ahead = max_ahead
+
+    def tenant_of(self, span: Span) -> str | None:
+        """The tenant of a span that could not be metered, as far as it can be told."""
+        found, _ = self._attribution.found(span.attributes, span.resource)
+        try:
+            return text(found, names.TENANT_ID)
+        except Unmeterable:
+            return None
 
     def meter(self, span: Span, now: datetime) -> UsageEvent | None:
         """The usage event of a span received `now`, or `None` if it is not one request to a provider.
 
         Raises `Unmeterable` where it is one, and cannot be booked as it stands.
         """
-        recognised = dialect_of(span)
-        if recognised is None:
+        call = call_of(span)
+        if call is None:
             return None
-        dialect, operation = recognised
-        attributes = span.attributes
-        prefixed = [name for name in attributes if name.startswith(PREFIXES)]
+        attributes, tenant_place = self._attribution.found(call.attributes, span.resource)
+        prefixed = _prefixed(attributes)
         when = read_when(span, now, self._max_age, self._max_ahead)
-        who = read_who(attributes, span.resource, prefixed)
-        called = read_called(attributes, dialect, operation)
-        outcome = read_outcome(span, dialect)
-        tokens = read_tokens(attributes, dialect, prefixed)
-        others = read_quantities(attributes, dialect, prefixed)
+        who = read_who(attributes, span.resource, prefixed, tenant_place)
+        called = read_called(attributes, call.operation)
+        outcome = read_outcome(span, attributes)
+        tokens = read_tokens(attributes, prefixed)
+        others = read_quantities(attributes, prefixed)
         reported = tokens.reported or bool(others)
+        if span.dropped_attributes and not reported:
+            _check_complete(span, attributes, outcome)
         source = read_usage_source(attributes, reported=reported)
-        quantities = priced_quantities(tokens, others) if reported else {}
-        check_parts(quantities, others)
-        cost, rate_version = self._cost(called, outcome, quantities, attributes, when.time)
+        cost = self._cost(call, called, outcome, tokens, others, when.time)
         counted = Counted(others, source, raw_usage(attributes))
-        charge = _charge(attributes, who, outcome, tokens, cost, rate_version)
-        told = Told(dialect.name, mended(span.scope_name), mended(span.scope_version))
+        charge = _charge(attributes, who, outcome, tokens, cost)
+        told = Told(call.dialect, mended(span.scope_name), mended(span.scope_version))
         return UsageEvent._make((*when, *who, *called, *outcome, *tokens, *counted, *charge, *told))
 
     def _cost(
         self,
+        call: Call,
         called: Called,
         outcome: Outcome,
-        quantities: Quantities,
-        attributes: Attributes,
+        tokens: Tokens,
+        others: Mapping[str, Decimal],
         at: datetime,
-    ) -> tuple[Cost, str | None]:
-        """The cost, and the rate or rule that made it. No quantities are none reported."""
-        if not quantities and was_refused(attributes, outcome.status):
-            return NOTHING, REFUSED_RULE
-        if (called.provider, called.operation) in FREE:
-            return NOTHING, FREE_RULE
-        rate = self._rate(called, at) if quantities else None
-        if rate is None:
-            return UNPRICED, None
-        cost = cost_of(quantities, rate)
-        return cost, f"{self._rates.version}#{rate.name}" if cost.amount is not None else None
+    ) -> CallCost:
+        if not (tokens.reported or others) and was_refused(call.attributes, outcome.status):
+            return REFUSED
+        if tokens.reported and not others:
+            cost = self._costs.of_tokens(called, tokens, at, by_model=call.by_model)
+            if cost is not None:
+                return cost
+        quantities = priced_quantities(tokens, others) if tokens.reported or others else {}
+        check_parts(quantities, others)
+        return self._costs.of(called, quantities, at, by_model=call.by_model)
 
-    def _rate(self, called: Called, at: datetime) -> Rate | None:
-        provider, tier = called.provider, called.service_tier
-        asked, answered = called.request_model, called.response_model
-        rate = self._rates.find(provider, answered, tier, at) if answered is not None else None
-        stands_in = (provider, called.region) in SURCHARGED
-        if rate is None and asked is not None and asked != answered:
-            rate = self._rates.find(provider, asked, tier, at)
-            # The price of the model that was asked for stands in for that of the one that answered.
-            stands_in = stands_in or answered is not None
-        return rate._replace(matched=False) if rate is not None and stands_in else rate
+
+def _prefixed(attributes: Attributes) -> list[str]:
+    """The attributes whose names cannot be listed. Most spans have none, which one look tells."""
+    joined = "".join(attributes)
+    if DIMENSION not in joined and CACHE_WRITE not in joined and QUANTITY not in joined:
+        return []
+    return [name for name in attributes if name.startswith(PREFIXES)]
+
+
+def _check_complete(span: Span, attributes: Attributes, outcome: Outcome) -> None:
+    """Counts that an SDK left out for want of room are not counts of nothing."""
+    if not was_refused(attributes, outcome.status):
+        raise Unmeterable(
+            "dropped_attributes",
+            f"the span has no counts, and its SDK left out {span.dropped_attributes} of its "
+            "attributes; raise OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        )
 
 
 def _charge(
@@ -161,8 +163,7 @@ def _charge(
     who: Who,
     outcome: Outcome,
     tokens: Tokens,
-    cost: Cost,
-    rate_version: str | None,
+    booked: CallCost,
 ) -> Charge:
     state, reason = billable_state(
         Facts(
@@ -173,4 +174,5 @@ def _charge(
             who.environment,
         )
     )
+    cost, rate_version = booked
     return Charge(state, reason, cost.amount, CURRENCY, rate_version, cost.quality)

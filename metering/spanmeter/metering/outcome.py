@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
-from spanmeter.metering.dialects import Dialect
 from spanmeter.metering.reading import count, descriptive
 from spanmeter.metering.span import Attributes, Span
 from spanmeter.metering.unmeterable import Unmeterable
@@ -24,16 +23,16 @@ class Outcome(NamedTuple):
     time_to_first_token: timedelta | None
 
 
-def read_outcome(span: Span, dialect: Dialect) -> Outcome:
-    """How the call of a span went. A span that ends before it began lasted no time."""
-    attributes = span.attributes
+def read_outcome(span: Span, attributes: Attributes) -> Outcome:
+    """How the call of a span with these `attributes` went. One that ends before it began lasted no
+    time."""
     error_type = descriptive(attributes, names.ERROR_TYPE)
     return Outcome(
         count(attributes, names.USAGE_ATTEMPT) or 1,
         _status(error_type, failed=span.failed),
         error_type,
         timedelta(microseconds=max(0, span.end_ns - span.start_ns) // 1000),
-        _time_to_first_token(attributes, dialect),
+        _time_to_first_token(attributes),
     )
 
 
@@ -60,10 +59,9 @@ def _status(error_type: str | None, *, failed: bool) -> Status:
     return "error"
 
 
-def _time_to_first_token(attributes: Attributes, dialect: Dialect) -> timedelta | None:
+def _time_to_first_token(attributes: Attributes) -> timedelta | None:
     """Seconds, as OpenTelemetry sends durations. Nothing is charged by it: a bad value is left out."""
-    for name in dialect.time_to_first_token:
-        seconds = attributes.get(name)
-        if isinstance(seconds, int | float) and not isinstance(seconds, bool):
-            return timedelta(seconds=seconds) if 0 <= seconds < 86_400 else None
+    seconds = attributes.get(names.TIME_TO_FIRST_CHUNK)
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < 86_400:
+        return timedelta(seconds=seconds)
     return None

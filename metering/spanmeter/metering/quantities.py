@@ -5,8 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from spanmeter.metering import attributes as names
-from spanmeter.metering.dialects import Dialect
-from spanmeter.metering.reading import first_count, quantity, shown, storable, text
+from spanmeter.metering.reading import count, quantity, shown, storable, text
 from spanmeter.metering.span import Attributes
 from spanmeter.metering.unit_rates import wholes_of
 from spanmeter.metering.unmeterable import Unmeterable
@@ -32,9 +31,7 @@ MAX_UNITS: Final = 64
 """Units on one span; the most that are known on one, images by size and quality, are under ten."""
 
 
-def read_quantities(
-    attributes: Attributes, dialect: Dialect, prefixed: Sequence[str]
-) -> dict[str, Decimal]:
+def read_quantities(attributes: Attributes, prefixed: Sequence[str]) -> dict[str, Decimal]:
     """Amounts by unit, beside the counts that have columns. `prefixed` are the span's attribute
     names that may be such amounts.
 
@@ -42,10 +39,10 @@ def read_quantities(
     rest.
     """
     quantities: dict[str, Decimal] = {}
-    audio = first_count(attributes, dialect.audio_cache_read_input_tokens)
+    audio = count(attributes, names.AUDIO_CACHE_READ_INPUT_TOKENS)
     if audio is not None:
         quantities["cache_audio_read_tokens"] = Decimal(audio)
-    image = first_count(attributes, dialect.image_cache_read_input_tokens)
+    image = count(attributes, names.IMAGE_CACHE_READ_INPUT_TOKENS)
     if image is not None:
         quantities["cache_image_read_tokens"] = Decimal(image)
     prefix = names.USAGE_QUANTITY_PREFIX
@@ -79,6 +76,8 @@ def check_parts(quantities: Mapping[str, Decimal | int], others: Mapping[str, De
 
 
 def _declared(attributes: Attributes) -> dict[str, Decimal]:
+    if names.USAGE_UNIT not in attributes and names.USAGE_QUANTITY not in attributes:
+        return {}
     unit = text(attributes, names.USAGE_UNIT)
     amount = quantity(attributes, names.USAGE_QUANTITY)
     if unit is None and amount is None:

@@ -13,7 +13,8 @@ class Span(NamedTuple):
 
     `trace_id` is 16 bytes, `span_id` and `parent_span_id` 8 (the latter empty for a root span);
     times are nanoseconds since the Unix epoch. `resource` holds the attributes of the process that
-    made it.
+    made it. `dropped_attributes` counts those that its SDK has left out for their number;
+    `kind` is OTLP's number for it (3 is a client's).
     """
 
     trace_id: bytes
@@ -27,3 +28,5 @@ class Span(NamedTuple):
     resource: Attributes
     scope_name: str
     scope_version: str
+    dropped_attributes: int = 0
+    kind: int = 0

@@ -1,4 +1,4 @@
-"""Token counts, normalised to one meaning whatever the dialect.
+"""Token counts, in the one meaning that every dialect is translated to.
 
 Input includes cache reads and writes, output includes reasoning.
 """
@@ -9,12 +9,24 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
-from spanmeter.metering.dialects import Dialect
-from spanmeter.metering.reading import count, first_count, shown
+from spanmeter.metering.reading import count, counts, shown
 from spanmeter.metering.span import Attributes
 from spanmeter.metering.unmeterable import Unmeterable
 
 TIME_TO_LIVE: Final = re.compile(r"[0-9]{1,5}[smhd]")
+
+
+NAMES: Final = (
+    names.INPUT_TOKENS,
+    names.CACHE_READ_INPUT_TOKENS,
+    names.CACHE_WRITE_INPUT_TOKENS,
+    names.OUTPUT_TOKENS,
+    names.REASONING_OUTPUT_TOKENS,
+    names.AUDIO_INPUT_TOKENS,
+    names.AUDIO_OUTPUT_TOKENS,
+    names.IMAGE_INPUT_TOKENS,
+    names.IMAGE_OUTPUT_TOKENS,
+)
 
 
 class Tokens(NamedTuple):
@@ -37,42 +49,22 @@ class Tokens(NamedTuple):
         return self.input_tokens is not None or self.output_tokens is not None
 
 
-def read_tokens(attributes: Attributes, dialect: Dialect, prefixed: Sequence[str]) -> Tokens:
+def read_tokens(attributes: Attributes, prefixed: Sequence[str]) -> Tokens:
     """The span's counts, inclusive. `prefixed` are its attribute names that may be cache writes.
 
     Raises `Unmeterable` where the counts contradict each other.
     """
-    by_ttl = _cache_write_by_ttl(attributes, dialect, prefixed)
-    whole = first_count(attributes, dialect.input_tokens)
-    cache_read = first_count(attributes, dialect.cache_read_input_tokens)
-    cache_write = first_count(attributes, dialect.cache_write_input_tokens)
+    by_ttl = _cache_write_by_ttl(attributes, prefixed)
+    whole, cache_read, cache_write, *others = counts(attributes, NAMES)
     if cache_write is None and by_ttl:
         cache_write = sum(by_ttl.values())
-    if not dialect.input_includes_cache and whole is not None:
-        whole += (cache_read or 0) + (cache_write or 0)
-    tokens = Tokens(
-        whole,
-        cache_read,
-        cache_write,
-        by_ttl,
-        first_count(attributes, dialect.output_tokens),
-        first_count(attributes, dialect.reasoning_output_tokens),
-        first_count(attributes, dialect.audio_input_tokens),
-        first_count(attributes, dialect.audio_output_tokens),
-        first_count(attributes, dialect.image_input_tokens),
-        first_count(attributes, dialect.image_output_tokens),
-    )
+    tokens = Tokens(whole, cache_read, cache_write, by_ttl, *others)
     _check(tokens)
     return tokens
 
 
-def _cache_write_by_ttl(
-    attributes: Attributes, dialect: Dialect, prefixed: Sequence[str]
-) -> dict[str, int]:
+def _cache_write_by_ttl(attributes: Attributes, prefixed: Sequence[str]) -> dict[str, int]:
     by_ttl: dict[str, int] = {}
-    for ttl, name in dialect.cache_write_by_ttl:
-        if tokens := count(attributes, name):
-            by_ttl[ttl] = tokens
     for name in prefixed:
         written_for = _time_to_live(name)
         if written_for is not None and (tokens := count(attributes, name)):
@@ -98,6 +90,18 @@ def _time_to_live(name: str) -> str | None:
 
 def _check(tokens: Tokens) -> None:
     """No part may exceed its whole: such an emitter counts in a way that its dialect does not say."""
+    whole, read, written, by_ttl, output, reasoning, *media = tokens
+    if (
+        (read or 0) + (written or 0) <= (whole or 0)
+        and (reasoning or 0) <= (output or 0)
+        and not by_ttl
+        and not any(media)
+    ):
+        return
+    _check_each(tokens)
+
+
+def _check_each(tokens: Tokens) -> None:
     written = tokens.cache_write_input_tokens or 0
     whole = tokens.input_tokens
     _contain(

@@ -1,7 +1,7 @@
 """A model's prices, unit by unit, in the form that costing runs through."""
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 from functools import lru_cache
 from itertools import combinations
 from typing import Final, NamedTuple
@@ -20,7 +20,7 @@ _SECONDS: Final = frozenset({"audio_seconds", "input_audio_seconds"})
 
 
 class UnitRate(NamedTuple):
-    """The price of one unit: `price` for every `per` units.
+    """The price of one unit: `price` for every `per` units, which is `each` for one, where that comes out even.
 
     `tiers` are the prices that replace it once the call's input exceeds their start, highest first.
     `parts` are the indexes of the rates, earlier in the list, whose units lie within this one (cache
@@ -30,6 +30,7 @@ class UnitRate(NamedTuple):
     unit: str
     per: int
     price: Decimal
+    each: Decimal | None
     tiers: tuple[tuple[int, Decimal], ...]
     parts: tuple[int, ...]
     minimum: int
@@ -93,7 +94,15 @@ def _unit_rate(
         tiers = tuple((tier.start, tier.price) for tier in reversed(value.tiers))
         value = value.base
     parts = tuple(index for index, part in enumerate(earlier) if _within(part, unit))
-    return UnitRate(unit.usage_key, unit.per, value, tiers, parts, minimum)
+    return UnitRate(unit.usage_key, unit.per, value, _each(value, unit.per), tiers, parts, minimum)
+
+
+def _each(price: Decimal, per: int) -> Decimal | None:
+    exact = Context(prec=28, traps=[Inexact])
+    try:
+        return exact.divide(price, Decimal(per))
+    except Inexact:
+        return None
 
 
 def _covered(units: Sequence[UnitDef]) -> frozenset[str]:

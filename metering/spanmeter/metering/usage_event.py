@@ -28,7 +28,7 @@ class UsageEvent(NamedTuple):
     span_id: bytes
     parent_span_id: bytes | None = None
 
-    # Who. No tenant is `unattributed`.
+    # Who, and which attribute says so. No tenant is `unattributed`.
     tenant_id: str | None = None
     workspace_id: str | None = None
     project_id: str | None = None
@@ -43,6 +43,7 @@ class UsageEvent(NamedTuple):
     environment: str | None = None
     service_name: str | None = None
     callsite: str | None = None
+    attributed_by: str | None = None
 
     # What was called.
     provider: str = ""

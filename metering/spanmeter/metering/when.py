@@ -7,8 +7,8 @@ from spanmeter.metering.span import Span
 from spanmeter.metering.unmeterable import Unmeterable
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-NO_PARENT: Final = frozenset({b"", bytes(8)})
-"""How emitters say that a span is the root of its trace."""
+NO_TRACE: Final = bytes(16)
+NO_SPAN: Final = bytes(8)
 
 LONGEST_NS: Final = 7 * 86_400 * 10**9
 """A week: providers end a call within hours, and laptops that sleep during one wake up."""
@@ -29,11 +29,13 @@ def read_when(span: Span, now: datetime, max_age: timedelta, max_ahead: timedelt
     Raises `Unmeterable` for ids that identify nothing, and for a clock that cannot be right: a span
     that began more than `max_age` before or `max_ahead` after `now`, or lasted longer than any call.
     """
-    _check_id("trace_id", span.trace_id, 16)
-    _check_id("span_id", span.span_id, 8)
-    parent = None if span.parent_span_id in NO_PARENT else span.parent_span_id
-    if parent is not None:
-        _check_id("parent_span_id", parent, 8)
+    trace_id, span_id, parent = span[:3]
+    if len(trace_id) != 16 or trace_id == NO_TRACE:
+        raise _bad_id("trace_id", trace_id, 16)
+    if len(span_id) != 8 or span_id == NO_SPAN:
+        raise _bad_id("span_id", span_id, 8)
+    if parent and len(parent) != 8:
+        raise _bad_id("parent_span_id", parent, 8)
     time = _moment(span.start_ns)
     if not now - max_age <= time <= now + max_ahead:
         raise Unmeterable(
@@ -43,15 +45,14 @@ def read_when(span: Span, now: datetime, max_age: timedelta, max_ahead: timedelt
         )
     if span.end_ns - span.start_ns > LONGEST_NS:
         raise Unmeterable("bad_time", f"the span lasted {span.end_ns - span.start_ns} ns")
-    return When(time, span.trace_id, span.span_id, parent)
+    # Emitters say in both ways that a span is the root of its trace.
+    return When(time, trace_id, span_id, None if not parent or parent == NO_SPAN else parent)
 
 
-def _check_id(name: str, value: bytes, size: int) -> None:
-    if len(value) != size or not any(value):
-        raise Unmeterable(
-            "bad_id",
-            f"{name} is {value[:32].hex()!r}; {size} bytes, not all zero, are needed",
-        )
+def _bad_id(name: str, value: bytes, size: int) -> Unmeterable:
+    return Unmeterable(
+        "bad_id", f"{name} is {value[:32].hex()!r}; {size} bytes, not all zero, are needed"
+    )
 
 
 def _moment(ns: int) -> datetime:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
-from spanmeter.metering.reading import descriptive, first_text, shown, storable, text
+from spanmeter.metering.reading import descriptive, shown, storable, text, texts
 from spanmeter.metering.span import Attributes
 from spanmeter.metering.unmeterable import Unmeterable
 
@@ -13,7 +13,23 @@ ACCOUNT_TYPES: Final = frozenset({"paid", "trial", "free", "internal"})
 MAX_DIMENSIONS: Final = 64
 """Dimensions of the application's own on one span; OpenTelemetry allows 128 attributes in all."""
 
-ENVIRONMENT_NAMES: Final = (names.DEPLOYMENT_ENVIRONMENT_NAME, names.DEPLOYMENT_ENVIRONMENT)
+TOLD_BY_SPAN: Final = (
+    names.TENANT_ID,
+    names.WORKSPACE_ID,
+    names.PROJECT_ID,
+    names.USER_ID,
+    names.USAGE_FEATURE,
+    names.USAGE_WORKFLOW,
+    names.USAGE_ACTION,
+    names.USAGE_LABEL,
+    names.USAGE_IDEMPOTENCY_KEY,
+    names.USAGE_ACCOUNT_TYPE,
+)
+TOLD_BY_RESOURCE: Final = (
+    names.DEPLOYMENT_ENVIRONMENT_NAME,
+    names.DEPLOYMENT_ENVIRONMENT,
+    names.SERVICE_NAME,
+)
 
 
 class Who(NamedTuple):
@@ -33,40 +49,36 @@ class Who(NamedTuple):
     environment: str | None
     service_name: str | None
     callsite: str | None
+    attributed_by: str | None
 
 
-def read_who(attributes: Attributes, resource: Attributes, prefixed: Sequence[str]) -> Who:
-    """The dimensions of a span. `prefixed` are those of its attribute names that may be dimensions.
+def read_who(
+    attributes: Attributes, resource: Attributes, prefixed: Sequence[str], tenant_place: str
+) -> Who:
+    """The dimensions of a span, whose tenant was found at `tenant_place`. `prefixed` are those of its
+    attribute names that may be dimensions.
 
     Raises `Unmeterable` for a value that no row can hold, and for an unknown account type, since
     whether the tenant is charged depends on it.
     """
-    return Who(
-        text(attributes, names.TENANT_ID),
-        text(attributes, names.WORKSPACE_ID),
-        text(attributes, names.PROJECT_ID),
-        text(attributes, names.USER_ID),
-        text(attributes, names.USAGE_FEATURE),
-        text(attributes, names.USAGE_WORKFLOW),
-        text(attributes, names.USAGE_ACTION),
-        text(attributes, names.USAGE_LABEL),
-        text(attributes, names.USAGE_IDEMPOTENCY_KEY),
-        _account_type(attributes),
-        _dimensions(attributes, prefixed) if prefixed else {},
-        first_text(resource, ENVIRONMENT_NAMES),
-        text(resource, names.SERVICE_NAME),
-        descriptive(attributes, names.USAGE_CALLSITE),
-    )
-
-
-def _account_type(attributes: Attributes) -> str | None:
-    account_type = text(attributes, names.USAGE_ACCOUNT_TYPE)
+    told = texts(attributes, TOLD_BY_SPAN)
+    tenant, account_type = told[0], told[-1]
+    environment, older_environment, service_name = texts(resource, TOLD_BY_RESOURCE)
     if account_type is not None and account_type not in ACCOUNT_TYPES:
         raise Unmeterable(
             "bad_account_type",
             f"usage.account_type is {shown(account_type)}; it must be paid, trial, free or internal",
         )
-    return account_type
+    return Who._make(
+        (
+            *told,
+            _dimensions(attributes, prefixed) if prefixed else {},
+            environment or older_environment,
+            service_name,
+            descriptive(attributes, names.USAGE_CALLSITE),
+            None if tenant is None else tenant_place,
+        )
+    )
 
 
 def _dimensions(attributes: Attributes, prefixed: Sequence[str]) -> dict[str, str]:

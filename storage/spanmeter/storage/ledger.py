@@ -1,58 +1,48 @@
 """The one way into the ledger: a batch of usage events becomes rows, each once and durable."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from types import TracebackType
-from typing import Final, NamedTuple, Self
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
 
 import psycopg
 
-from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import faults
 from spanmeter.storage.connection import unavailable
+from spanmeter.storage.metered import (
+    CONFLICT,
+    CONFLICT_DETAIL,
+    REFUSED,
+    Metered,
+    Refused,
+    refused_span,
+)
+from spanmeter.storage.producers import Producer
 from spanmeter.storage.rejected import RejectedSpan
-from spanmeter.storage.session import WriterSession
+from spanmeter.storage.session import Committed, WriterSession
 
 logger = logging.getLogger(__name__)
 
-REFUSED: Final = "refused_by_database"
-"""`reason` of the rejected spans whose event PostgreSQL would not take."""
-
 _ATTEMPTS: Final = 3
 
-
-class Metered(NamedTuple):
-    """A usage event and the span it came from.
-
-    `payload` makes the span's replayable form (see RejectedSpan); it is called only if PostgreSQL
-    refuses the event.
-    """
-
-    event: UsageEvent
-    payload: Callable[[], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The event at `index` of the batch is not booked; its span is kept in `rejected_spans`."""
-
-    index: int
-    detail: str
+_NOBODY: Final[Mapping[str, Producer]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """What became of a batch, durably: `inserted + duplicates + len(refused)` is its length.
 
-    `rejected` counts the rejected spans that were not kept before, those of `refused` included.
+    `same_call` of the inserted are further descriptions of a call that another row counts. `rejected` counts the
+    rejected spans that were not kept before, those of `refused` included.
     """
 
     inserted: int
     duplicates: int
     rejected: int
     refused: tuple[Refused, ...]
+    same_call: int = 0
 
 
 class LedgerWriter:
@@ -74,24 +64,38 @@ class LedgerWriter:
         self._session: WriterSession | None = None
         self._warned = False
 
-    def write(self, batch: Sequence[Metered], rejected: Sequence[RejectedSpan] = ()) -> Written:
-        """Book `batch` and keep `rejected`, durably. Writing any of it again changes nothing.
+    def write(
+        self,
+        batch: Sequence[Metered],
+        rejected: Sequence[RejectedSpan] = (),
+        producers: Mapping[str, Producer] = _NOBODY,
+    ) -> Written:
+        """Book `batch`, keep `rejected`, and note the `producers`, durably. Writing any of it again changes nothing.
 
         It is one transaction, unless PostgreSQL refuses a row: then the batch is halved until that
         row stands alone, and its span joins `rejected`. Raises DatabaseUnavailable when the
         database cannot take it now; a part may be booked by then, so write all of it again.
         """
-        if not batch and not rejected:
+        if not batch and not rejected and not producers:
             return Written(0, 0, 0, ())
+        parts: list[Committed] = []
         refused: list[Refused] = []
         try:
-            inserted, kept = self._commit(batch, rejected)
+            parts.append(self._commit(batch, rejected, producers))
+            refused += _conflicts(parts[0], 0)
         except faults.BatchRefused:
-            inserted = self._book(batch, 0, refused)
-            spans = [_rejection(batch[each.index], each) for each in refused]
-            _, kept = self._commit((), [*rejected, *spans])
+            self._book(batch, 0, parts, refused)
+            spans = [
+                refused_span(batch[each.index], each.detail)
+                for each in refused
+                if each.reason == REFUSED
+            ]
+            parts.append(self._commit((), [*rejected, *spans], producers))
+        inserted = sum(part.added.inserted for part in parts)
         duplicates = len(batch) - inserted - len(refused)
-        return Written(inserted, duplicates, kept, tuple(refused))
+        kept = sum(part.kept for part in parts)
+        same_call = sum(part.added.same_call for part in parts)
+        return Written(inserted, duplicates, kept, tuple(refused), same_call)
 
     def close(self) -> None:
         """Close the connection, if there is one; a later `write` opens another."""
@@ -110,27 +114,38 @@ class LedgerWriter:
     ) -> None:
         self.close()
 
-    def _book(self, batch: Sequence[Metered], start: int, refused: list[Refused]) -> int:
+    def _book(
+        self,
+        batch: Sequence[Metered],
+        start: int,
+        parts: list[Committed],
+        refused: list[Refused],
+    ) -> None:
         try:
-            return self._commit(batch, ())[0]
+            parts.append(self._commit(batch, (), _NOBODY))
         except faults.BatchRefused as error:
             if len(batch) == 1:
-                refused.append(Refused(start, str(error)))
-                return 0
+                refused.append(Refused(start, REFUSED, str(error)))
+                return
+        else:
+            refused += _conflicts(parts[-1], start)
+            return
         middle = len(batch) // 2
-        first = self._book(batch[:middle], start, refused)
-        return first + self._book(batch[middle:], start + middle, refused)
+        self._book(batch[:middle], start, parts, refused)
+        self._book(batch[middle:], start + middle, parts, refused)
 
     def _commit(
-        self, batch: Sequence[Metered], rejected: Sequence[RejectedSpan]
-    ) -> tuple[int, int]:
-        events = [metered.event for metered in batch]
+        self,
+        batch: Sequence[Metered],
+        rejected: Sequence[RejectedSpan],
+        producers: Mapping[str, Producer],
+    ) -> Committed:
         attempts = _ATTEMPTS
         while True:
             session = self._open()
             attempts -= 1
             try:
-                return session.commit(events, rejected)
+                return session.commit(batch, rejected, producers)
             except faults.DRIVER_ERRORS as error:
                 raise faults.BatchRefused(error) from error
             except psycopg.Error as error:
@@ -142,6 +157,10 @@ class LedgerWriter:
                     self.close()
                 if not again:
                     raise unavailable(error) from error
+            except Exception as error:
+                # A fault of ours: the row that brings it out is kept, and keeps no other back.
+                logger.exception("could not write a batch of %d events", len(batch))
+                raise faults.BatchRefused(error) from error
 
     def _open(self) -> WriterSession:
         if self._session is None:
@@ -162,8 +181,7 @@ class LedgerWriter:
             )
 
 
-def _rejection(metered: Metered, refused: Refused) -> RejectedSpan:
-    event, payload = metered
-    return RejectedSpan(
-        REFUSED, refused.detail, event.trace_id, event.span_id, event.tenant_id, payload()
-    )
+def _conflicts(committed: Committed, start: int) -> list[Refused]:
+    return [
+        Refused(start + place, CONFLICT, CONFLICT_DETAIL) for place in committed.added.conflicts
+    ]

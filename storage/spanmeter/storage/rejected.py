@@ -1,7 +1,14 @@
 """The span that could not become a row, kept so that it can be looked at and sent again."""
 
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple
+
+from spanmeter.storage import statements
+from spanmeter.storage.connection import Connection
+
+_SQL = statements.load("rejected")
 
 
 class RejectedSpan(NamedTuple):
@@ -38,3 +45,42 @@ def as_row(span: RejectedSpan) -> RejectedRow:
 def _storable(text: str) -> str:
     # text can hold neither NUL nor a lone surrogate.
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+class OpenSpan(NamedTuple):
+    """A rejected span that has not become a row yet."""
+
+    rejected_at: datetime
+    payload_sha256: bytes
+    reason: str
+    payload: bytes
+
+
+def open_spans(
+    connection: Connection, *, reason: str | None, since: datetime | None, size: int
+) -> Iterator[list[OpenSpan]]:
+    """Yield the open rejected spans in pages of `size`, oldest first; those rejected meanwhile are left out.
+
+    A page may be closed before the next one is asked for.
+    """
+    after = since or datetime.min.replace(tzinfo=UTC), b""
+    bounds = {"reason": reason, "size": size, "until": datetime.now(UTC)}
+    while True:
+        place = {"rejected_at": after[0], "payload_sha256": after[1]}
+        rows = connection.execute(_SQL["open_spans"], {**bounds, **place}).fetchall()
+        if not rows:
+            return
+        page = [OpenSpan._make(row) for row in rows]
+        after = page[-1].rejected_at, page[-1].payload_sha256
+        yield page
+
+
+def close_spans(connection: Connection, spans: Sequence[OpenSpan], outcome: str) -> None:
+    """Note that `spans` are open no more, and what became of them."""
+    digests = [span.payload_sha256 for span in spans]
+    connection.execute(_SQL["close_spans"], {"payload_sha256": digests, "outcome": outcome})
+
+
+def open_reasons(connection: Connection) -> dict[str, int]:
+    """Return how many rejected spans are open, by reason, the most frequent first."""
+    return dict(connection.execute(_SQL["open_reasons"]).fetchall())

@@ -1,13 +1,17 @@
 """A database session made ready for writing: durable commits, bounded waits, staging tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
+from spanmeter.storage.calls import MustGoAlone
 from spanmeter.storage.connection import connect, database_errors
+from spanmeter.storage.metered import Metered, conflicting_span
+from spanmeter.storage.producers import Producer, add_producers
 from spanmeter.storage.rejected import RejectedSpan, as_row
+from spanmeter.storage.staged_events import Added, StagedEvents, has_foreign
 from spanmeter.storage.staging import Staging
 from spanmeter.storage.usage_json import UsageJsonDumper
 
@@ -21,7 +25,16 @@ _REJECTED: Final = (
     "payload",
 )
 
+NOTHING: Final = Added(0, 0, ())
+
 _SQL = statements.load("ledger")
+
+
+class Committed(NamedTuple):
+    """What became of the events, and how many rejected spans are new."""
+
+    added: Added
+    kept: int
 
 
 class WriterSession:
@@ -51,20 +64,44 @@ class WriterSession:
         self.unsafe_settings: Sequence[str] = [name for (name,) in unsafe]
         """The server's settings under which a commit may not survive a power failure."""
         self.connection.adapters.register_dumper(dict, UsageJsonDumper)
-        self._events = Staging(self.connection, "usage_events", UsageEvent._fields, "insert_events")
+        self._events = StagedEvents(self.connection)
         self._rejected = Staging(self.connection, "rejected_spans", _REJECTED, "insert_rejected")
 
     def commit(
-        self, events: Sequence[UsageEvent], rejected: Sequence[RejectedSpan]
-    ) -> tuple[int, int]:
-        """Commit both in one transaction and return how many of each were new."""
-        inserted = kept = 0
+        self,
+        batch: Sequence[Metered],
+        rejected: Sequence[RejectedSpan],
+        producers: Mapping[str, Producer],
+    ) -> Committed:
+        """Commit all of it in one transaction."""
+        events = [metered.event for metered in batch]
+        foreign = has_foreign(events)
+        try:
+            return self._commit(batch, events, rejected, producers, foreign=foreign, alone=foreign)
+        except MustGoAlone:
+            return self._commit(batch, events, rejected, producers, foreign=foreign, alone=True)
+
+    def _commit(
+        self,
+        batch: Sequence[Metered],
+        events: Sequence[UsageEvent],
+        rejected: Sequence[RejectedSpan],
+        producers: Mapping[str, Producer],
+        *,
+        foreign: bool,
+        alone: bool,
+    ) -> Committed:
+        added, kept = NOTHING, 0
         with self.connection.transaction():
             if events:
-                inserted = self._events.add(self.connection, events)
-            if rejected:
-                kept = self._rejected.add(self.connection, map(as_row, rejected))
-        return inserted, kept
+                added = self._events.add(events, foreign=foreign, alone=alone)
+            spans = [*rejected, *(conflicting_span(batch[place]) for place in added.conflicts)]
+            if spans:
+                self._rejected.stage(map(as_row, spans), _REJECTED)
+                kept = self._rejected.insert()
+            if producers:
+                add_producers(self.connection, producers)
+        return Committed(added, kept)
 
 
 def _setting(timeout: timedelta) -> str:

@@ -1,12 +1,16 @@
 """A batch into a table, by way of a staging table: COPY is the fastest, but has no ON CONFLICT."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from psycopg import sql
 
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection
 from spanmeter.storage.errors import SchemaOutOfDate
+
+NO_NOTES: Final[Mapping[str, str]] = MappingProxyType({})
 
 _SCHEMA = statements.load("schema")
 _LEDGER = statements.load("ledger")
@@ -15,42 +19,50 @@ _LEDGER = statements.load("ledger")
 class Staging:
     """The session's staging table for `columns` of `table`, and the way from there into it.
 
-    `insert` names the statement that moves the rows. The columns' types are read from the database.
-    Raises SchemaOutOfDate if the table lacks a column.
+    `insert` names the statement that moves the rows. The columns' types are read from the database; `notes` are columns
+    of the staging table alone, with theirs. Raises SchemaOutOfDate if the table lacks a column.
     """
 
     def __init__(
-        self, connection: Connection, table: str, columns: Sequence[str], insert: str
+        self,
+        connection: Connection,
+        table: str,
+        columns: Sequence[str],
+        insert: str,
+        notes: Mapping[str, str] = NO_NOTES,
     ) -> None:
-        self._types = _types(connection, table, columns)
-        staging = sql.Identifier(f"staged_{table}")
-        names = sql.SQL(", ").join(map(sql.Identifier, columns))
-        self._copy = _LEDGER["copy"].format(staging=staging, columns=names)
-        self._insert = _LEDGER[insert].format(staging=staging, columns=names)
+        self._connection = connection
+        self._types = {**_types(connection, table, columns), **notes}
+        self._staging = sql.Identifier(f"staged_{table}")
+        self._insert = _LEDGER[insert].format(staging=self._staging, columns=_listed(columns))
         definitions = sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(name), statements.trusted(type_))
-            for name, type_ in zip(columns, self._types, strict=True)
+            for name, type_ in self._types.items()
         )
         create = _LEDGER["create_staging"]
-        connection.execute(create.format(staging=staging, columns=definitions))
+        connection.execute(create.format(staging=self._staging, columns=definitions))
 
-    def add(self, connection: Connection, rows: Iterable[Sequence[object]]) -> int:
-        """Add `rows`, in the order of the columns, and return how many were new.
+    def stage(self, rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
+        """Stage `rows` of these columns, notes among them; the end of the transaction clears them."""
+        copying = _LEDGER["copy"].format(staging=self._staging, columns=_listed(columns))
+        with self._connection.cursor() as cursor, cursor.copy(copying) as copy:
+            copy.set_types([self._types[name] for name in columns])
+            for row in rows:
+                copy.write_row(row)
 
-        To be called once in a transaction, which then empties the staging table.
-        """
-        with connection.cursor() as cursor:
-            with cursor.copy(self._copy) as copy:
-                copy.set_types(self._types)
-                for row in rows:
-                    copy.write_row(row)
-            return cursor.execute(self._insert).rowcount
+    def insert(self) -> int:
+        """Move what is staged into the table, once in a transaction; return how many rows were new."""
+        return self._connection.execute(self._insert).rowcount
 
 
-def _types(connection: Connection, table: str, columns: Sequence[str]) -> list[str]:
+def _listed(names: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def _types(connection: Connection, table: str, columns: Sequence[str]) -> dict[str, str]:
     types: dict[str, str] = dict(connection.execute(_SCHEMA["columns"], (table,)).fetchall())
     if missing := [name for name in columns if name not in types]:
         raise SchemaOutOfDate(
             f"the database has no {table}.{missing[0]}; run `spanmeter db migrate`"
         )
-    return [types[name] for name in columns]
+    return {name: types[name] for name in columns}

@@ -1,19 +1,23 @@
-"""Runs a collector until a signal: `collector_program.py DSN HOST:PORT`. Prints its address once it serves."""
+"""A collector until a signal: `collector_program.py DSN HOST:PORT [JOURNAL]`. Prints its address when it serves."""
 
 import logging
 import sys
+from pathlib import Path
 
-from spanmeter.collector_receiver import Collector, CollectorSettings, run
+from spanmeter.collector_receiver import Addresses, CollectorSettings, run
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO)
-    dsn, address = sys.argv[1:]
-    run(CollectorSettings(dsn=dsn, grpc=address), ready=_announce)
+    dsn, address, *journal = sys.argv[1:]
+    settings = CollectorSettings(
+        dsn=dsn, grpc=address, journal=Path(journal[0]) if journal else None
+    )
+    run(settings, ready=_announce)
 
 
-def _announce(collector: Collector) -> None:
-    print(collector.grpc_address, flush=True)
+def _announce(addresses: Addresses) -> None:
+    print(addresses.grpc, flush=True)
 
 
 if __name__ == "__main__":

@@ -39,10 +39,17 @@ def client(collector: Collector) -> Generator[Client]:
 def start_collector() -> Generator[StartCollector]:
     with ExitStack() as stack:
 
-        def start(dsn: str, address: str = "127.0.0.1:0") -> CollectorProcess:
-            process = subprocess.Popen(
-                [sys.executable, str(PROGRAM), dsn, address], stdout=subprocess.PIPE, text=True
-            )
+        def start(
+            dsn: str, address: str = "127.0.0.1:0", journal: Path | None = None
+        ) -> CollectorProcess:
+            argv = [
+                sys.executable,
+                str(PROGRAM),
+                dsn,
+                address,
+                *([str(journal)] if journal else []),
+            ]
+            process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
             stack.callback(process.wait)
             stack.callback(process.kill)
             assert process.stdout is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -16,7 +16,9 @@ from spanmeter.collector_receiver import Collector, CollectorSettings
 from spanmeter.metering.meter import Meter
 from spanmeter.metering.span import Span
 from spanmeter.metering.usage_event import UsageEvent
-from spanmeter.storage.ledger import LedgerWriter, Metered, Written
+from spanmeter.storage.ledger import LedgerWriter, Written
+from spanmeter.storage.metered import Metered
+from spanmeter.storage.producers import Producer
 from spanmeter.storage.rejected import RejectedSpan
 
 TROUBLE = "trouble"
@@ -34,17 +36,22 @@ class FaultyMeter(Meter):
 class FaultyWriter(LedgerWriter):
     """Breaks on a batch that holds one tenant's rows."""
 
-    def write(self, batch: Sequence[Metered], rejected: Sequence[RejectedSpan] = ()) -> Written:
+    def write(
+        self,
+        batch: Sequence[Metered],
+        rejected: Sequence[RejectedSpan] = (),
+        producers: Mapping[str, Producer] | None = None,
+    ) -> Written:
         if any(metered.event.tenant_id == TROUBLE for metered in batch):
             raise ZeroDivisionError("a fault in the writer")
-        return super().write(batch, rejected)
+        return super().write(batch, rejected, producers or {})
 
 
 def test_a_span_that_breaks_the_meter_is_kept_for_replay_and_its_neighbours_are_stored(
     plain_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trouble = otlp.llm_span({"tenant.id": TROUBLE})
-    monkeypatch.setattr("spanmeter.collector_receiver.server.Meter", FaultyMeter)
+    monkeypatch.setattr("spanmeter.collector_receiver.pinned_meter.Meter", FaultyMeter)
     with (
         Collector(CollectorSettings(dsn=plain_dsn, grpc="127.0.0.1:0")) as collector,
         Client(collector.grpc_address) as client,

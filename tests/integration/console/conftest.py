@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from spanmeter.metering.usage_event import UsageEvent
-from spanmeter.storage.ledger import LedgerWriter, Metered
+from spanmeter.storage.ledger import LedgerWriter
+from spanmeter.storage.metered import Metered
 from spanmeter.storage.rejected import RejectedSpan
 
 TENANTS = ("acme", "globex", "initech", None)
@@ -20,9 +21,12 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def environ() -> dict[str, str]:
-    """This process's variables without any setting of ours."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("SPANMETER_")}
+def environ(tmp_path: Path) -> dict[str, str]:
+    """This process's variables without any setting of ours, but for a place where the test may write."""
+    others = {
+        name: value for name, value in os.environ.items() if not name.startswith("SPANMETER_")
+    }
+    return {**others, "SPANMETER_JOURNAL": str(tmp_path / "journal")}
 
 
 @pytest.fixture

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
+    OTLPSpanExporter as HttpSpanExporter,
+)
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -29,9 +32,12 @@ class Server:
             self.printed += line
             if line.startswith("READY "):
                 break
-        ready = re.fullmatch(r"READY grpc=(\S+)\n", self.printed.splitlines(keepends=True)[-1])
+        ready = re.fullmatch(
+            r"READY grpc=(\S+) http=(\S+)\n", self.printed.splitlines(keepends=True)[-1]
+        )
         assert ready is not None, self.printed
         self.address = ready[1]
+        self.http = ready[2]
 
     def end(self) -> int:
         """Ask it to end, as a supervisor does; its exit code."""
@@ -51,7 +57,7 @@ def serve(tmp_path: Path, environ: dict[str, str], executable: Path) -> Generato
             log = running.enter_context((tmp_path / "log").open("a"))
             process = running.enter_context(
                 subprocess.Popen(
-                    [executable, *arguments, "--grpc", "127.0.0.1:0"],
+                    [executable, *arguments, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"],
                     cwd=tmp_path,
                     env=environ | variables,
                     stdout=subprocess.PIPE,
@@ -75,8 +81,11 @@ def data() -> Generator[Path]:
 
 def send(address: str, tenant: str) -> None:
     """Export one LLM call of the tenant, with the exporter that apps use."""
+    _send(OTLPSpanExporter(endpoint=f"http://{address}", insecure=True), tenant)
+
+
+def _send(exporter: SpanExporter, tenant: str) -> None:
     provider = TracerProvider(shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(endpoint=f"http://{address}", insecure=True)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     with provider.get_tracer("spanmeter.openai", "1").start_as_current_span("chat") as span:
         span.set_attributes(
@@ -90,6 +99,11 @@ def send(address: str, tenant: str) -> None:
             }
         )
     provider.shutdown()
+
+
+def send_over_http(address: str, tenant: str) -> None:
+    """The same, with the exporter for OTLP over HTTP."""
+    _send(HttpSpanExporter(endpoint=f"http://{address}/v1/traces"), tenant)
 
 
 def tenants(spanmeter: Run, *arguments: str) -> list[str]:
@@ -113,10 +127,20 @@ def test_a_collector_books_in_the_ledger_of_the_environment(
     serve: Serve, spanmeter: Run, plain_dsn: str
 ) -> None:
     server = serve("collector", SPANMETER_DSN=plain_dsn)
-    assert server.printed == f"READY grpc={server.address}\n"
+    assert server.printed == f"READY grpc={server.address} http={server.http}\n"
     send(server.address, "globex")
+    send_over_http(server.http, "initech")
     assert server.end() == 0
-    assert tenants(spanmeter, "--dsn", plain_dsn) == ["globex"]
+    assert tenants(spanmeter, "--dsn", plain_dsn) == ["globex", "initech"]
+
+
+def test_several_workers_receive_on_one_port(serve: Serve, spanmeter: Run, plain_dsn: str) -> None:
+    server = serve("collector", "--workers", "2", SPANMETER_DSN=plain_dsn)
+    for number in range(6):
+        send(server.address, f"tenant-{number}")
+        send_over_http(server.http, f"tenant-{number}")
+    assert server.end() == 0
+    assert tenants(spanmeter, "--dsn", plain_dsn) == [f"tenant-{number}" for number in range(6)]
 
 
 @pytest.mark.timeout(180)
@@ -151,6 +175,22 @@ def test_a_taken_port_is_one_sentence(spanmeter: Run, plain_dsn: str) -> None:
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith(f"Error: cannot listen on {address}: ")
     assert "--grpc" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--tls-key", "key.pem"], "needs both"),
+        (["--tls-key", "key.pem", "--tls-certificate", "none.pem"], "none.pem"),
+        (["--workers", "0"], "--workers"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_bad_usage(
+    spanmeter: Run, plain_dsn: str, arguments: list[str], complaint: str
+) -> None:
+    refused = spanmeter("collector", "--dsn", plain_dsn, *arguments)
+    assert refused.returncode == 2
+    assert complaint in refused.stderr
 
 
 def test_a_collector_refuses_a_database_without_a_ledger(spanmeter: Run, empty_dsn: str) -> None:

@@ -12,11 +12,14 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from booking import NOON, event, metered, payload, query
+from spanmeter.metering.same_call import call_key
 from spanmeter.metering.usage_event import UsageEvent
-from spanmeter.storage.ledger import REFUSED, LedgerWriter, Written
+from spanmeter.storage.ledger import LedgerWriter, Written
+from spanmeter.storage.metered import REFUSED
 from spanmeter.storage.rejected import RejectedSpan
 
-EVENTS = "SELECT * FROM usage_events"
+_COLUMNS = ", ".join((*UsageEvent._fields, "ingested_at"))
+EVENTS = f"SELECT {_COLUMNS} FROM usage_events"  # noqa: S608 - names of ours
 COUNT = "SELECT count(*) FROM usage_events"
 
 
@@ -78,6 +81,7 @@ def test_an_event_is_its_row(dsn: str, writer: LedgerWriter) -> None:
         environment="production",
         service_name="service",
         callsite="app.py:1",
+        attributed_by="tenant.id",
         provider="anthropic",
         operation="chat",
         request_model="asked",
@@ -133,13 +137,13 @@ def test_what_is_not_known_is_null(dsn: str, writer: LedgerWriter) -> None:
 
 
 def test_an_event_delivered_again_is_a_duplicate(dsn: str, writer: LedgerWriter) -> None:
-    """Again in the same batch, in a later one, or for another tenant than the first time."""
-    first, second = metered(event(), event())
-    moved = first._replace(event=first.event._replace(tenant_id="other"))
+    """Again in the same batch, in a later one, or by a route that cuts what describes it."""
+    first, second = metered(event(callsite="app.py:1"), event())
+    cut = first._replace(event=first.event._replace(callsite="app", raw_usage=None))
     assert writer.write([first, first]) == Written(1, 1, 0, ())
-    assert writer.write([first, second, moved]) == Written(1, 2, 0, ())
+    assert writer.write([first, second, cut]) == Written(1, 2, 0, ())
     assert query(dsn, COUNT) == [(2,)]
-    assert query(dsn, "SELECT DISTINCT tenant_id FROM usage_events") == [("acme",)]
+    assert query(dsn, "TABLE rejected_spans") == []
 
 
 def test_writers_that_race_book_each_event_once(dsn: str) -> None:
@@ -178,6 +182,23 @@ def test_a_batch_of_bad_events_is_set_aside_whole(writer: LedgerWriter) -> None:
     written = writer.write(metered(*(event(feature="\0") for _ in range(9))))
     assert (written.inserted, written.duplicates, written.rejected) == (0, 0, 9)
     assert [refused.index for refused in written.refused] == list(range(9))
+
+
+def test_a_row_that_breaks_the_writer_is_set_aside_alone(
+    dsn: str, writer: LedgerWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours loses nothing either, and its connection works on."""
+    trouble = event(tenant_id="trouble")
+
+    def faulty(event: UsageEvent) -> bytes:
+        if event.tenant_id == "trouble":
+            raise ZeroDivisionError
+        return call_key(event)
+
+    monkeypatch.setattr("spanmeter.storage.staged_events.call_key", faulty)
+    written = writer.write(metered(event(), trouble, event()))
+    assert (written.inserted, [each.index for each in written.refused]) == (2, [1])
+    assert query(dsn, "SELECT span_id FROM rejected_spans") == [(trouble.span_id,)]
 
 
 def test_a_refused_row_says_nothing_of_what_it_holds(writer: LedgerWriter) -> None:

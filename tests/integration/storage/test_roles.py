@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from booking import adjust, event, metered, query
+import calls_described
+from booking import NOON, adjust, event, metered, query
+from spanmeter.storage.calls import forget_calls
 from spanmeter.storage.ledger import LedgerWriter
 from spanmeter.storage.migrations import pending
+from spanmeter.storage.producers import Producer
 from spanmeter.storage.rejected import RejectedSpan
 
 REFUSED = psycopg.errors.InsufficientPrivilege
@@ -19,7 +24,7 @@ def as_role(dsn: str, role: str) -> str:
 
 
 def test_the_writer_adds_and_does_no_more(dsn: str) -> None:
-    """It sees whether a row is there, but not whose it is."""
+    """It sees what is booked, to compare it with what arrives again, and no correction or rejected span."""
     own = as_role(dsn, "spanmeter_writer")
     batch = metered(event(), event(feature="\0"))
     with LedgerWriter(own) as writer:
@@ -28,12 +33,28 @@ def test_the_writer_adds_and_does_no_more(dsn: str) -> None:
         assert writer.write(batch, rejected).duplicates == 1
     adjust(own)
     assert pending(own) == []
-    for reading in ("usage_events", "ledger", "rejected_spans", "adjustments"):
+    for reading in ("ledger", "rejected_spans", "adjustments"):
         with pytest.raises(REFUSED):
             query(own, f"TABLE {reading}")
-    for change in ("UPDATE usage_events SET cost = 0", "DELETE FROM rejected_spans"):
+    for change in (
+        "UPDATE usage_events SET cost = 0",
+        "DELETE FROM rejected_spans",
+        "UPDATE provider_calls SET time = now()",
+    ):
         with pytest.raises(REFUSED):
             query(own, change)
+
+
+def test_the_writer_sees_to_it_that_a_call_counts_once(dsn: str) -> None:
+    with LedgerWriter(as_role(dsn, "spanmeter_writer")) as writer:
+        for each in calls_described.a_chain().spans[::-1]:
+            writer.write(metered(each), producers={"p": Producer("answers", 0, [1])})
+        known = event()
+        writer.write(metered(known))
+        assert writer.write(metered(known._replace(input_tokens=5000))).refused
+    assert query(dsn, "SELECT sum(requests) FROM ledger") == [(2,)]
+    with psycopg.connect(as_role(dsn, "spanmeter_writer")) as connection:
+        assert forget_calls(connection, NOON + timedelta(days=1)) == 4
 
 
 def test_the_reader_reads_and_does_no_more(dsn: str) -> None:

@@ -15,7 +15,8 @@ from psycopg.conninfo import make_conninfo
 from booking import NOON, event, metered, query
 from databases.cluster import Cluster
 from spanmeter.storage.errors import DatabaseUnavailable, SchemaOutOfDate, StorageError
-from spanmeter.storage.ledger import LedgerWriter, Metered
+from spanmeter.storage.ledger import LedgerWriter
+from spanmeter.storage.metered import Metered
 from spanmeter.storage.migrations import migrate
 from spanmeter.storage.session import WriterSession
 

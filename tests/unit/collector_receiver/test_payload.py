@@ -2,12 +2,15 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 import otlp
-from spanmeter.collector_receiver.decode import Received, decode
+from spanmeter.collector_receiver.decode import decode
+from spanmeter.collector_receiver.received import Received
 from spanmeter.metering.meter import Meter
 from spanmeter.metering.rates import Rates
+from spanmeter.metering.unmeterable import Unmeterable
 
 SECRET = "the patient's name is"
 
@@ -25,6 +28,12 @@ CONTENT = (
     "ai.prompt.messages",
     "ai.response.text",
     "langfuse.observation.input",
+    "langfuse.observation.output",
+    "langfuse.observation.metadata.answer",
+    "langfuse.trace.input",
+    "embedding.embeddings.0.embedding.text",
+    "embedding.text",
+    "reranker.query",
     "pydantic_ai.all_messages",
 )
 
@@ -85,3 +94,44 @@ def test_a_tenant_of_any_length_is_kept_lest_the_span_be_booked_as_unattributed(
     payload = _received(otlp.request([otlp.llm_span({"tenant.id": tenant})])).payload()
 
     assert _received(payload).span.attributes["tenant.id"] == tenant
+
+
+def test_an_attribute_of_ours_that_no_row_takes_is_kept_in_part_and_refused_again() -> None:
+    sent = otlp.llm_span({"tenant.id": "é" * 5_000_000})
+
+    payload = _received(otlp.request([sent])).payload()
+
+    assert len(payload) < 100_000
+    with pytest.raises(Unmeterable, match="bad_text"):
+        Meter(Rates.pinned()).meter(_received(payload).span, datetime.now(UTC))
+
+
+def test_a_large_attribute_of_another_type_is_refused_again_too() -> None:
+    sent = otlp.llm_span()
+    sent.attributes.add(key="tenant.id", value=AnyValue(bytes_value=bytes(100_000)))
+
+    payload = _received(otlp.request([sent])).payload()
+
+    assert len(payload) < 10_000
+    with pytest.raises(Unmeterable, match="bad_text"):
+        Meter(Rates.pinned()).meter(_received(payload).span, datetime.now(UTC))
+
+
+def test_a_resource_of_many_attributes_does_not_come_with_every_span_of_it() -> None:
+    resource = {f"attribute {n}": "x" * 1000 for n in range(1000)} | {"tenant.id": "acme"}
+
+    received = decode(otlp.request([otlp.llm_span(), otlp.llm_span()], resource), max_spans=2)
+
+    for each in received:
+        payload = each.payload()
+        assert len(payload) < 70_000
+        assert _received(payload).span.resource["tenant.id"] == "acme"
+
+
+def test_of_an_attribute_given_twice_the_later_is_kept() -> None:
+    sent = otlp.llm_span()
+    sent.attributes.add(key="tenant.id", value=AnyValue(string_value="globex"))
+
+    payload = _received(otlp.request([sent])).payload()
+
+    assert _received(payload).span.attributes["tenant.id"] == "globex"

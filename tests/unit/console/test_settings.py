@@ -45,9 +45,22 @@ def test_the_file_of_the_working_directory_is_read_without_being_named(tmp_path:
     assert Settings.read({}, {}).data == Path("here")
 
 
+def test_attribution_is_a_table_in_the_file_and_text_elsewhere(tmp_path: Path) -> None:
+    file = toml(tmp_path, '[attribution]\ntenant = ["customer.id", "meta/customer"]')
+    assert Settings.read({}, {}, file).attribution == {"tenant": ("customer.id", "meta/customer")}
+    environ = {"SPANMETER_ATTRIBUTION": "tenant=team, resource:team; user = login"}
+    told = {"tenant": ("team", "resource:team"), "user": ("login",)}
+    assert Settings.read({}, environ, file).attribution == told
+
+
 @pytest.mark.parametrize(
     ("flags", "environ", "said"),
     [
+        ({"attribution": "tenants=a"}, {}, "--attribution: 'tenants' is not one of tenant, w"),
+        ({"attribution": "tenant=resource:"}, {}, "--attribution: 'resource:' names no attribute"),
+        ({"attribution": "tenant"}, {}, "--attribution: should be text"),
+        ({"attribution": {"tenant": "a"}}, {}, "--attribution: should be a table of lists"),
+        ({"attribution": 7}, {}, "--attribution: should be a table of lists"),
         ({"grpc": "4317"}, {}, "--grpc: '4317' is not HOST:PORT"),
         ({"grpc": "localhost:65536"}, {}, "--grpc: 'localhost:65536' is not HOST:PORT"),
         (
@@ -68,7 +81,7 @@ def test_a_value_that_cannot_be_used_names_where_it_was_given(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('dns = "x"', "'dns' is not a setting; settings are dsn, data, grpc, log_level"),
+        ('dns = "x"', "'dns' is not a setting; settings are dsn, data, grpc, http, "),
         ("dsn = 5", "dsn: should be text"),
         ("dsn = ", "is not TOML: "),
     ],

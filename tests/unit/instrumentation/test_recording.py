@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind
 from spanmeter.instrumentation import usage
 from spanmeter.instrumentation.recording import Operation, Quantity, records
 from spanmeter.metering import attributes as names
-from spanmeter.metering.dialects.opentelemetry import OPENTELEMETRY
+from spanmeter.metering.dialects import CALLS
 from unit.instrumentation.recording import Recorder
 
 
@@ -121,7 +121,7 @@ def test_every_operation_that_is_metered_can_be_recorded(
 ) -> None:
     usage.record(unit="pages", quantity=1, operation=operation)
     assert recorder.only()[names.OPERATION_NAME] == operation
-    assert set(get_args(Operation)) == OPENTELEMETRY.calls
+    assert set(get_args(Operation)) == CALLS.keys()
 
 
 def test_tokens_of_a_model_of_ones_own_are_token_counts(recorder: Recorder) -> None:

@@ -76,15 +76,6 @@ def of(provider: str, model: str, **counts: int) -> Attributes:
             id="anthropic cache for an hour",
         ),
         pytest.param(
-            {
-                **of("anthropic", "claude-sonnet-4-5", input=10_000, output=500),
-                "anthropic.usage.cache_creation.ephemeral_1h_input_tokens": 2000,
-            },
-            # 8000 x 3 + 2000 x 6 + 500 x 15
-            "0.0435",
-            id="anthropic cache for an hour, in Anthropic's own attributes",
-        ),
-        pytest.param(
             of("anthropic", "claude-sonnet-4-5", input=200_000, output=1000),
             # 200 000 x 3 + 1000 x 15
             "0.615",

@@ -2,12 +2,15 @@
 
 import json
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spanmeter.metering import attributes as names
+from spanmeter.metering.attribution import PLACES
+from spanmeter.metering.dialects import DIALECTS, TELLTALES
 from spanmeter.metering.reading import MAX_COUNT
 from spanmeter.metering.span import AttributeValue
 from spanmeter.metering.unmeterable import Unmeterable
@@ -54,8 +57,25 @@ ATTRIBUTES: st.SearchStrategy[dict[str, AttributeValue]] = st.dictionaries(
 )
 COUNTS = st.integers(0, 10**6)
 
+SCOPES = ["somebody's", *(scope for dialect in DIALECTS for scope in dialect.scopes)]
+KINDS = sorted({kind for dialect in DIALECTS for kind in dialect.calls} | {"invoke_agent"})
+NAMES_OF_ANYBODY = sorted(
+    TELLTALES
+    | {
+        place.partition("/")[0]
+        for dialect in DIALECTS
+        for places in (*dialect.places.values(), dialect.total, *PLACES.values())
+        for place in places
+    }
+)
+FOREIGN_ATTRIBUTES: st.SearchStrategy[dict[str, AttributeValue]] = st.dictionaries(
+    st.sampled_from(NAMES_OF_ANYBODY),
+    VALUES | st.sampled_from(KINDS) | VALUES.map(partial(json.dumps, default=str)),
+    max_size=14,
+)
 
-def outcome_of(attributes: dict[str, AttributeValue], **fields: Any) -> UsageEvent | None:
+
+def outcome_of(attributes: dict[str, AttributeValue], /, **fields: Any) -> UsageEvent | None:
     """The event, if there is one. Anything but `Unmeterable` passes through, and fails the test."""
     try:
         return METER.meter(span(attributes)._replace(**fields), NOW)
@@ -89,6 +109,15 @@ def test_any_attributes_are_an_event_or_are_refused_by_name(
     attributes: dict[str, AttributeValue],
 ) -> None:
     event = outcome_of(attributes)
+    if event is not None:
+        check_row(event)
+
+
+@given(st.sampled_from(SCOPES), st.sampled_from(["", "0.1.2", "x"]), FOREIGN_ATTRIBUTES)
+def test_any_attributes_of_any_emitter_are_an_event_or_none_or_are_refused_by_name(
+    scope: str, version: str, attributes: dict[str, AttributeValue]
+) -> None:
+    event = outcome_of({}, attributes=attributes, scope_name=scope, scope_version=version, kind=3)
     if event is not None:
         check_row(event)
 

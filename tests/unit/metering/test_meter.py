@@ -1,15 +1,14 @@
 """From a span to its row."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
-from spanmeter.metering import dialects
+from spanmeter.metering.call_cost import REFUSED_RULE
 from spanmeter.metering.costing import priced_quantities
-from spanmeter.metering.dialects.opentelemetry import OPENTELEMETRY
-from spanmeter.metering.meter import REFUSED_RULE, Meter
+from spanmeter.metering.dialects import CALLS
+from spanmeter.metering.meter import Meter
 from spanmeter.metering.quantities import IN_COLUMNS
 from spanmeter.metering.span import AttributeValue
 from spanmeter.metering.tokens import Tokens
@@ -69,6 +68,7 @@ def test_every_attribute_of_ours_finds_its_column() -> None:
         environment="production",
         service_name="api",
         callsite="app.py:7",
+        attributed_by="tenant.id",
         provider="openai",
         operation="chat",
         request_model="gpt-4o-mini",
@@ -129,7 +129,7 @@ def test_a_span_that_is_not_a_call_is_no_event_however_broken() -> None:
     assert METER.meter(one._replace(trace_id=b"", start_ns=0), NOW) is None
 
 
-@pytest.mark.parametrize("operation", sorted(OPENTELEMETRY.calls))
+@pytest.mark.parametrize("operation", sorted(CALLS))
 def test_each_kind_of_request_is_metered(operation: str) -> None:
     assert event_of({"gen_ai.operation.name": operation}).operation == operation
 
@@ -248,20 +248,6 @@ def test_cached_audio_is_on_the_row_so_that_its_cost_can_be_computed_again() -> 
 def test_a_unit_that_has_a_column_cannot_be_declared_beside_it() -> None:
     counts = Tokens(1, 1, 1, {"5m": 1, "1h": 1}, 1, 1, 1, 1, 1, 1)
     assert set(priced_quantities(counts, {})) == IN_COLUMNS | {"requests"}
-
-
-def test_a_dialect_whose_input_leaves_the_cache_out_is_made_inclusive(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    exclusive = replace(OPENTELEMETRY, name="exclusive", input_includes_cache=False)
-    monkeypatch.setattr(dialects, "DIALECTS", (exclusive,))
-    event = event_of(
-        {
-            "gen_ai.usage.cache_read.input_tokens": 3000,
-            "gen_ai.usage.cache_write.input_tokens": 500,
-        }
-    )
-    assert (event.dialect, event.input_tokens) == ("exclusive", 4500)
 
 
 def test_cache_writes_by_time_to_live_make_the_sum_where_none_is_given() -> None:

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from spanmeter.metering.dialects.opentelemetry import OPENTELEMETRY
-from spanmeter.metering.meter import FREE_RULE, REFUSED_RULE
+from spanmeter.metering.call_cost import FREE_RULE, REFUSED_RULE
+from spanmeter.metering.dialects import CALLS
 from spanmeter.metering.span import AttributeValue
 from spanmeter.metering.usage_event import UsageEvent
 from unit.metering.spans import RATES, metered, span
@@ -179,8 +179,7 @@ def test_what_the_application_records_of_a_provider_costs_what_that_charges() ->
 @pytest.mark.parametrize(
     "operation",
     sorted(
-        OPENTELEMETRY.calls
-        - {"chat", "generate_content", "text_completion", "embeddings", "moderation"}
+        CALLS.keys() - {"chat", "generate_content", "text_completion", "embeddings", "moderation"}
     ),
 )
 def test_a_model_that_nobody_names_is_booked_where_providers_have_a_default(operation: str) -> None:

@@ -7,8 +7,6 @@ import pytest
 from spanmeter.metering.reading import (
     MAX_TEXT,
     count,
-    first_count,
-    first_text,
     flag,
     quantity,
     shown,
@@ -84,14 +82,6 @@ def test_flags_are_booleans_or_the_text_that_baggage_makes_of_them(
     read: bool,  # noqa: FBT001
 ) -> None:
     assert flag({"byok": value}, "byok") is read
-
-
-def test_the_first_name_that_is_present_counts() -> None:
-    attributes: dict[str, AttributeValue] = {"old": 1, "new": 0, "none": None, "empty": ""}
-    assert first_count(attributes, ("none", "new", "old")) == 0
-    assert first_count(attributes, ("absent",)) is None
-    assert first_text(attributes, ("empty", "old")) == "1"
-    assert first_text(attributes, ("absent", "none")) is None
 
 
 @pytest.mark.parametrize(

@@ -4,22 +4,23 @@ import click
 
 from spanmeter.console.extras import require
 from spanmeter.console.failures import UnusableSetting
-from spanmeter.console.flags import accepts
+from spanmeter.console.flags import RECEIVING, accepts
 from spanmeter.console.settings import Settings
 
 
 @click.command()
-@accepts("dsn", "grpc", "log_level")
+@accepts("dsn", *RECEIVING, "log_level")
 def collector(settings: Settings) -> None:
-    """Receive spans (OTLP over gRPC) and book them in the ledger of --dsn.
+    """Receive spans (OTLP, over gRPC and HTTP) and book them in the ledger of --dsn.
 
     The tables are never changed here: `spanmeter db migrate` does that. The last line on standard
-    output is `READY grpc=HOST:PORT`. SIGTERM finishes what was received.
+    output is `READY grpc=HOST:PORT http=HOST:PORT`. SIGTERM finishes what was received.
     """
     require("spanmeter collector", "collector")
-    from spanmeter.collector_receiver import CollectorSettings, run
+    from spanmeter.collector_receiver import run
     from spanmeter.console.ledger_access import checked, refuse_outdated
     from spanmeter.console.logs import log_to_stderr
+    from spanmeter.console.receiving import collector_settings, ready_line
 
     log_to_stderr(settings.log_level)
     if settings.dsn is None:
@@ -27,6 +28,6 @@ def collector(settings: Settings) -> None:
     dsn = checked(settings.dsn)
     refuse_outdated(dsn)
     run(
-        CollectorSettings(dsn=dsn, grpc=settings.grpc),
-        ready=lambda running: click.echo(f"READY grpc={running.grpc_address}"),
+        collector_settings(settings, dsn),
+        ready=lambda addresses: click.echo(ready_line(addresses)),
     )

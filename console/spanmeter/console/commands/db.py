@@ -50,7 +50,7 @@ def migrate(settings: Settings) -> None:
 @accepts("dsn", "data")
 @listing_format
 def status(settings: Settings, form: str) -> None:
-    """Show the database's edition and versions, the ledger's tables, and pending migrations."""
+    """Show edition and versions, pending migrations, what is rejected or missing, and the tables."""
     require("spanmeter db", "collector")
     from spanmeter.console.database import status_of
     from spanmeter.console.ledger_access import ledger_dsn, refuse_empty
@@ -58,3 +58,17 @@ def status(settings: Settings, form: str) -> None:
     with ledger_dsn(settings) as dsn:
         refuse_empty(dsn)
         click.echo(FORMATS[form](status_of(dsn)), nl=False)
+
+
+@db.command()
+@accepts("dsn", "data")
+@listing_format
+def producers(settings: Settings, form: str) -> None:
+    """Show what arrived of each process's numbered records, and what is missing."""
+    require("spanmeter db", "collector")
+    from spanmeter.console.ledger_access import ledger_dsn, reading
+    from spanmeter.console.producers import producers_listing
+
+    with ledger_dsn(settings) as dsn, reading(dsn) as connection:
+        listing = producers_listing(connection)
+    click.echo(FORMATS[form](listing), nl=False)

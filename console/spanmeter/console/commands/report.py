@@ -1,21 +1,13 @@
 """`spanmeter report`: requests, tokens and cost from the ledger, by any dimensions."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 
 from spanmeter.console.extras import require
-from spanmeter.console.flags import accepts, listing_format
+from spanmeter.console.flags import accepts, listing_format, moment, since_when
 from spanmeter.console.listing import FORMATS
-from spanmeter.console.periods import instant
 from spanmeter.console.settings import Settings
-
-
-def _instant(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
-    try:
-        return None if value is None else instant(value, datetime.now(UTC))
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, param) from error
 
 
 @click.command()
@@ -27,14 +19,8 @@ def _instant(ctx: click.Context, param: click.Parameter, value: str | None) -> d
     help="Comma-separated: tenant, workspace, project, user, feature, workflow, action, model,"
     " provider, service, callsite, status, day, hour, dimension:NAME ... Default: tenant.",
 )
-@click.option(
-    "--since",
-    callback=_instant,
-    default="30d",
-    metavar="WHEN",
-    help="2026-11-20, 2026-11-20T08:30 (UTC), 24h, 7d, today, month ... Default: 30d.",
-)
-@click.option("--until", callback=_instant, metavar="WHEN", help="Before this. Default: no end.")
+@since_when("2026-11-20, 2026-11-20T08:30 (UTC), 24h, 7d, today, month ... Default: 30d.", "30d")
+@click.option("--until", callback=moment, metavar="WHEN", help="Before this. Default: no end.")
 @click.option("--tenant", metavar="ID", help="Only this tenant.")
 @listing_format
 def report(

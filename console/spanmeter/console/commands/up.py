@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 from spanmeter.console.extras import require
-from spanmeter.console.flags import accepts
+from spanmeter.console.flags import RECEIVING, accepts
 from spanmeter.console.settings import Settings
 
 if TYPE_CHECKING:
-    from spanmeter.collector_receiver.server import Collector
+    from spanmeter.collector_receiver.server import Addresses
 
 _READY = """\
 spanmeter is up: every LLM call becomes one row in {edition}.
@@ -18,7 +18,7 @@ spanmeter is up: every LLM call becomes one row in {edition}.
 Where your app runs, have it send spans here:
   export OTEL_TRACES_EXPORTER=otlp
   export OTEL_EXPORTER_OTLP_PROTOCOL=grpc
-  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{endpoint}
+  export OTEL_EXPORTER_OTLP_ENDPOINT={scheme}://{endpoint}
   export OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none    # or where yours go
 
 Query the ledger:
@@ -26,7 +26,7 @@ Query the ledger:
   psql {dsn} -c 'SELECT tenant_id, sum(cost) FROM ledger GROUP BY 1'
 
 Ctrl-C stops it; the ledger stays{place}.
-READY grpc={address}
+{ready}
 """
 
 # Where a receiver that listens on every address is reached from this machine.
@@ -34,18 +34,19 @@ _ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
 
 
 @click.command()
-@accepts("dsn", "data", "grpc", "log_level")
+@accepts("dsn", "data", *RECEIVING, "log_level")
 def up(settings: Settings) -> None:
     """Receive spans and keep the ledger, on an embedded database or on that of --dsn.
 
     The tables are made or brought up to date first. The last line on standard output is `READY
-    grpc=HOST:PORT`, printed when spans are accepted. SIGTERM or Ctrl-C finishes what was received.
+    grpc=HOST:PORT http=HOST:PORT`, printed when spans are accepted. SIGTERM or Ctrl-C finishes what was received.
     """
     require("spanmeter up", "collector", *([] if settings.dsn else ["embedded"]))
-    from spanmeter.collector_receiver import CollectorSettings, run
+    from spanmeter.collector_receiver import run
     from spanmeter.console.database import described
     from spanmeter.console.ledger_access import ledger_dsn, without_password
     from spanmeter.console.logs import log_to_stderr
+    from spanmeter.console.receiving import collector_settings, ready_line
     from spanmeter.storage.migrations import migrate
 
     log_to_stderr(settings.log_level)
@@ -53,19 +54,19 @@ def up(settings: Settings) -> None:
         migrate(dsn)
         edition = described(dsn)
 
-        def announce(collector: "Collector") -> None:
-            address = collector.grpc_address
+        def announce(addresses: "Addresses") -> None:
             place = "" if settings.dsn else f" in {settings.data}"
             text = _READY.format(
                 edition=edition,
-                endpoint=reachable(address),
+                scheme="https" if settings.tls_certificate else "http",
+                endpoint=reachable(addresses.grpc),
                 dsn=quote(without_password(dsn)),
                 place=place,
-                address=address,
+                ready=ready_line(addresses),
             )
             click.echo(text, nl=False)
 
-        run(CollectorSettings(dsn=dsn, grpc=settings.grpc), ready=announce)
+        run(collector_settings(settings, dsn), ready=announce)
 
 
 def reachable(address: str) -> str:

@@ -13,4 +13,8 @@ FROM (
     SELECT 'adjustments', count(*) FROM adjustments
     UNION ALL
     SELECT 'rejected_spans', count(*) FROM rejected_spans
+    UNION ALL
+    SELECT 'provider_calls', count(*) FROM provider_calls
+    UNION ALL
+    SELECT 'foreign_calls', count(*) FROM foreign_calls
 ) AS tables;

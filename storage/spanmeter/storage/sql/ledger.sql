@@ -1,10 +1,16 @@
 -- prepare_session --
--- An answered commit is a durable one, whatever the server's or the role's default; nothing waits for ever.
+-- An answered commit is a durable one, whatever the server's or the role's default; nothing waits for ever. A batch is
+-- looked up by index, row by row, however large the tables are: the planner knows nothing of a staging table.
 SELECT
     set_config('synchronous_commit', CASE current_setting('synchronous_commit')
         WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false),
     set_config('statement_timeout', %(statement_timeout)s, false),
     set_config('lock_timeout', %(lock_timeout)s, false),
+    set_config('enable_hashjoin', 'off', false),
+    set_config('enable_mergejoin', 'off', false),
+    set_config('jit', 'off', false),
+    -- Which chunks a row can be in is known when the query is planned; looking again for each row costs ten times as much.
+    set_config('timescaledb.enable_chunk_append', 'off', false),
     set_config('idle_in_transaction_session_timeout', %(statement_timeout)s, false);
 
 -- unsafe_settings --

@@ -1,5 +1,6 @@
 -- usage --
--- Sums over the ledger by the dimensions asked for. Costs of two currencies are never added.
+-- Sums over the ledger by the dimensions asked for. Costs of two currencies are never added. What adds up to nothing is
+-- left out: further descriptions of calls that are counted elsewhere, and what was superseded.
 SELECT {dimensions}
     sum(requests),
     coalesce(sum(requests) FILTER (WHERE status <> 'ok'), 0),
@@ -16,6 +17,8 @@ WHERE time >= coalesce(%(since)s::timestamptz, '-infinity')
     AND time < coalesce(%(until)s::timestamptz, 'infinity')
     AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s)
 GROUP BY {groups} currency
+HAVING sum(requests) <> 0 OR sum(unpriced_requests) <> 0 OR sum(cost) <> 0
+    OR sum(input_tokens) <> 0 OR sum(output_tokens) <> 0
 ORDER BY {order} cost DESC NULLS LAST, {groups} currency;
 
 -- hour --

@@ -1,0 +1,54 @@
+"""The database that is written to: one of its own on the tests' server, or on the one that is named."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import psycopg
+
+from databases import editions
+from databases.templates import fresh_database
+from spanmeter.metering.usage_event import UsageEvent
+from spanmeter.storage.migrations import migrate
+
+RENEWED = ("time", "trace_id", "span_id", "response_id")
+DAYS = 60
+
+
+@contextmanager
+def ledger() -> Generator[str]:
+    """The DSN of an empty ledger, for as long as the block lasts."""
+    with editions.server("timescale") as server, fresh_database(server) as dsn:
+        migrate(dsn)
+        yield dsn
+
+
+def count(dsn: str) -> int:
+    """Rows booked."""
+    return _one(dsn, "SELECT count(*) FROM usage_events")
+
+
+def fill(dsn: str, rows: int) -> None:
+    """Book `rows` more rows like those that are there, over the last 60 days."""
+    names = [name for name in UsageEvent._fields if name not in RENEWED]
+    # Every statement takes one day, so that no transaction opens more chunks than it may lock.
+    for day in range(1, DAYS + 1):
+        _one(
+            dsn,
+            f"""
+            INSERT INTO usage_events ({", ".join(RENEWED)}, {", ".join(names)})
+            SELECT now() - interval '{day} days' + n * interval '1 second' * 86400 / {rows // DAYS},
+                uuid_send(gen_random_uuid()), substr(uuid_send(gen_random_uuid()), 9),
+                'chatcmpl-' || gen_random_uuid(), {", ".join(names)}
+            FROM generate_series(1, {rows // DAYS}) AS n
+            JOIN (SELECT row_number() OVER () - 1 AS number, * FROM usage_events ORDER BY time DESC LIMIT 512)
+                AS model ON model.number = n % 512
+            """,  # noqa: S608
+        )
+    _one(dsn, "VACUUM ANALYZE usage_events")
+
+
+def _one(dsn: str, statement: str) -> int:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        row = cursor.fetchone() if cursor.description else None
+        return int(row[0]) if row else 0

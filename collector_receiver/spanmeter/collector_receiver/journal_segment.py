@@ -1,0 +1,120 @@
+"""One file of the journal: requests one after the other, each with the time of its receipt and a checksum."""
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Lock
+from typing import Final, NamedTuple
+
+MAGIC: Final = b"spanmeter journal 1\n"
+"""What a segment begins with; the number is that of the format."""
+
+# Length of the packed request, microseconds since the epoch, checksum of the request; then a checksum of these, so that
+# an entry that was cut short can be told from one whose length was changed.
+_FACTS: Final = struct.Struct("<IqI")
+_CHECKSUM: Final = struct.Struct("<I")
+_HEADER_SIZE: Final = _FACTS.size + _CHECKSUM.size
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Entry(NamedTuple):
+    """A request as it came in, and when."""
+
+    body: bytes
+    received_at: datetime
+
+
+class Damaged(Exception):
+    """A segment holds what was never written to it: its disk, or somebody, has changed it."""
+
+
+class Segment:
+    """A file that entries are added to until it is sealed. What was added is durable once `sync` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY, 0o600)
+        self._syncing = Lock()
+        self._synced = 0
+        self.size = 0
+        """Bytes of the whole entries."""
+        try:
+            self._write(MAGIC)
+            sync_directory(path.parent)
+        except BaseException:
+            self.close()
+            path.unlink()
+            raise
+
+    def add(self, entries: Sequence[bytes]) -> None:
+        """Add packed entries, all or none. To be called by one thread at a time. Raises OSError."""
+        self._write(b"".join(entries))
+
+    def sync(self, size: int) -> None:
+        """Make the first `size` bytes durable; threads that wait share one turn of the disk. Raises OSError."""
+        with self._syncing:
+            if self._synced < size:
+                reached = self.size
+                os.fdatasync(self._file)
+                self._synced = reached
+
+    def close(self) -> None:
+        """Close the file, once nothing is added or synced any more."""
+        os.close(self._file)
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError:
+            # The disk may have taken a part of it.
+            os.ftruncate(self._file, self.size)
+            raise
+        self.size += len(data)
+
+
+def packed(entry: Entry) -> bytes:
+    """The entry as it lies in the file."""
+    body = zlib.compress(entry.body, 1)
+    microseconds = (entry.received_at - _EPOCH) // timedelta(microseconds=1)
+    facts = _FACTS.pack(len(body), microseconds, zlib.crc32(body))
+    return facts + _CHECKSUM.pack(zlib.crc32(facts)) + body
+
+
+def entries(path: Path) -> Iterator[Entry]:
+    """The entries of a segment, in the order they were added.
+
+    An entry that the end of the file cuts short was never acknowledged, and is left out. Raises Damaged for
+    anything else that is not as it was written, after the entries before it.
+    """
+    data = path.read_bytes()
+    if not data.startswith(MAGIC):
+        if MAGIC.startswith(data):
+            return
+        raise Damaged(f"{path} is no segment of a journal")
+    at = len(MAGIC)
+    while at + _HEADER_SIZE <= len(data):
+        facts = data[at : at + _FACTS.size]
+        length, microseconds, checksum = _FACTS.unpack(facts)
+        if _CHECKSUM.unpack_from(data, at + _FACTS.size) != (zlib.crc32(facts),):
+            raise Damaged(f"{path} is damaged from byte {at} on")
+        body = data[at + _HEADER_SIZE : at + _HEADER_SIZE + length]
+        if len(body) < length:
+            return
+        if zlib.crc32(body) != checksum:
+            raise Damaged(f"{path} is damaged from byte {at} on")
+        yield Entry(zlib.decompress(body), _EPOCH + timedelta(microseconds=microseconds))
+        at += _HEADER_SIZE + length
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names of the files in a directory durable."""
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,57 @@
+"""What becomes of spans: rows to book, or the spans themselves with the reason why they cannot be."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from spanmeter.collector_receiver.received import Received
+from spanmeter.metering.meter import Meter
+from spanmeter.metering.span import Span
+from spanmeter.metering.unmeterable import Unmeterable
+from spanmeter.storage.metered import Metered
+from spanmeter.storage.rejected import RejectedSpan
+
+logger = logging.getLogger(__name__)
+
+MAX_DETAIL: Final = 500
+"""Characters; the detail of a span that broke the meter is the text of any exception."""
+
+
+class Rows(NamedTuple):
+    """What is to be written for some spans. One that is in neither is no call to a provider."""
+
+    batch: list[Metered]
+    rejected: list[RejectedSpan]
+
+
+def rows_of(meter: Meter, received: Iterable[Received], received_at: datetime) -> Rows:
+    """Meter spans that were received at this moment."""
+    rows = Rows([], [])
+    for span, payload in received:
+        try:
+            event = meter.meter(span, received_at)
+        except Unmeterable as error:
+            tenant = meter.tenant_of(span)
+            rows.rejected.append(_rejected(span, tenant, error.reason, error.detail, payload))
+        except Exception as error:
+            # A span that breaks the meter is kept too: refusing the request would block its neighbours for ever.
+            logger.exception("the meter failed on a span of scope %r", span.scope_name)
+            rows.rejected.append(_rejected(span, None, "meter_failed", repr(error), payload))
+        else:
+            if event is not None:
+                rows.batch.append(Metered(event, payload))
+    return rows
+
+
+def _rejected(
+    span: Span, tenant: str | None, reason: str, detail: str, payload: Callable[[], bytes]
+) -> RejectedSpan:
+    return RejectedSpan(
+        reason=reason,
+        detail=detail[:MAX_DETAIL],
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        tenant_id=tenant,
+        payload=payload(),
+    )

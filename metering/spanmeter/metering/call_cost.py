@@ -1,0 +1,114 @@
+"""What the provider charges for one call, and the rate or rule that says so."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from spanmeter.metering import attributes as names
+from spanmeter.metering.called import Called
+from spanmeter.metering.costing import NO_MONEY, UNPRICED, Cost, Quantities, cost_of
+from spanmeter.metering.rates import CACHED, MINUTE, Rates
+from spanmeter.metering.token_costs import TokenCosts, token_costs
+from spanmeter.metering.tokens import Tokens
+from spanmeter.metering.unit_rates import Rate
+
+NOTHING: Final = Cost(NO_MONEY, "exact")
+REFUSED_RULE: Final = "refused-1"
+"""Takes a rate's place: a provider that answers with an HTTP error bills nothing for the request."""
+
+FREE: Final = frozenset({("openai", names.MODERATION)})
+FREE_RULE: Final = "free-1"
+"""Takes a rate's place where a provider says that the operation costs nothing.
+
+Source: developers.openai.com/api/docs/guides/moderation ("free to use")."""
+
+SURCHARGED: Final = frozenset({("anthropic", "us")})
+"""Regions that a provider charges more for, which the catalogue does not know of.
+
+Source: platform.claude.com/docs/en/about-claude/pricing, "Data residency pricing" (1.1 times)."""
+
+
+class CallCost(NamedTuple):
+    """The cost, and the version of the rate or the rule that made it."""
+
+    cost: Cost
+    rate_version: str | None
+
+
+REFUSED: Final = CallCost(NOTHING, REFUSED_RULE)
+"""What a call costs that the provider refused."""
+
+
+class _Asked(NamedTuple):
+    """All that decides which rate applies. `by_model`: the model told the provider, who may have been another."""
+
+    provider: str
+    operation: str
+    request_model: str | None
+    response_model: str | None
+    region: str | None
+    service_tier: str | None
+    by_model: bool
+    minute: int
+    """Since the epoch: no rate changes within one."""
+
+
+class CallCosts:
+    """Costs calls at pinned rates."""
+
+    def __init__(self, rates: Rates) -> None:
+        self._rates = rates
+        self._by_token = lru_cache(maxsize=CACHED)(self._find_by_token)
+
+    def of(
+        self, called: Called, quantities: Quantities, at: datetime, *, by_model: bool
+    ) -> CallCost:
+        """The cost of any quantities; none are none reported."""
+        return self._of(_asked(called, at, by_model=by_model), quantities)
+
+    def of_tokens(
+        self, called: Called, tokens: Tokens, at: datetime, *, by_model: bool
+    ) -> CallCost | None:
+        """The same for a call that used tokens only; quicker, or `None` where it is not as simple as that."""
+        found = self._by_token(_asked(called, at, by_model=by_model))
+        if found is None:
+            return None
+        costs, rate_version = found
+        cost = costs.cost(tokens)
+        return None if cost is None else CallCost(cost, rate_version)
+
+    def _of(self, asked: _Asked, quantities: Quantities) -> CallCost:
+        if (asked.provider, asked.operation) in FREE:
+            return CallCost(NOTHING, FREE_RULE)
+        rate = self._rate(asked) if quantities else None
+        if rate is None:
+            return CallCost(UNPRICED, None)
+        cost = cost_of(quantities, rate)
+        return CallCost(cost, self._version(rate) if cost.amount is not None else None)
+
+    def _find_by_token(self, asked: _Asked) -> tuple[TokenCosts, str] | None:
+        rate = None if (asked.provider, asked.operation) in FREE else self._rate(asked)
+        costs = None if rate is None else token_costs(rate)
+        return None if rate is None or costs is None else (costs, self._version(rate))
+
+    def _version(self, rate: Rate) -> str:
+        return f"{self._rates.version}#{rate.name}"
+
+    def _rate(self, asked: _Asked) -> Rate | None:
+        at = datetime.fromtimestamp(asked.minute * MINUTE, UTC)
+        provider, tier = asked.provider, asked.service_tier
+        model, answered = asked.request_model, asked.response_model
+        rate = self._rates.find(provider, answered, tier, at) if answered is not None else None
+        # The model's maker stands in for whoever served it.
+        stands_in = asked.by_model or (provider, asked.region) in SURCHARGED
+        if rate is None and model is not None and model != answered:
+            rate = self._rates.find(provider, model, tier, at)
+            # The price of the model that was asked for stands in for that of the one that answered.
+            stands_in = stands_in or answered is not None
+        return rate._replace(matched=False) if rate is not None and stands_in else rate
+
+
+def _asked(called: Called, at: datetime, *, by_model: bool) -> _Asked:
+    provider, operation, model, answered, _, region, tier, _ = called
+    minute = int(at.timestamp()) // MINUTE
+    return _Asked(provider, operation, model, answered, region, tier, by_model, minute)

@@ -1,0 +1,97 @@
+"""The compiled decoder is made where it can be, used where it fits, and missed by nobody where it is not."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+SOURCE = REPOSITORY / "collector_receiver/spanmeter/collector_receiver/_otlp.c"
+
+
+@pytest.fixture(scope="module")
+def hook() -> ModuleType:
+    """The build hook as a module."""
+    spec = importlib.util.spec_from_file_location("hatch_build", REPOSITORY / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def in_use(*statements: str, **environ: str) -> str:
+    """What a process of this environment prints after these statements and the import."""
+    code = "; ".join(
+        [*statements, "from spanmeter.collector_receiver import decode", "print(decode.DECODER)"]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip() + done.stderr.strip()
+
+
+def test_it_compiles_without_a_warning(hook: ModuleType, tmp_path: Path) -> None:
+    if (
+        shutil.which("cc") is None
+        or not (Path(sysconfig.get_path("include")) / "Python.h").exists()
+    ):
+        pytest.skip("no C compiler, or no Python.h")
+
+    problem = hook.compiled(SOURCE, tmp_path / "_otlp.abi3.so", "-Wall", "-Wextra", "-Werror")
+
+    assert problem is None
+
+
+def test_without_a_compiler_the_build_says_so_in_one_line(
+    hook: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", str(tmp_path / "no-such-compiler"))
+
+    problem = hook.compiled(SOURCE, tmp_path / "_otlp.abi3.so")
+
+    assert problem is not None
+    assert "\n" not in problem
+    assert not (tmp_path / "_otlp.abi3.so").exists()
+
+
+def test_what_does_not_compile_is_gone_without_too(
+    hook: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "false")
+
+    assert hook.compiled(SOURCE, tmp_path / "_otlp.abi3.so") is not None
+
+
+def test_python_can_be_asked_for() -> None:
+    assert in_use(SPANMETER_PURE_PYTHON="1") == "python"
+
+
+def test_without_the_module_python_decodes() -> None:
+    hide = "sys.modules['spanmeter.collector_receiver._otlp'] = None"
+
+    assert in_use("import sys", hide, SPANMETER_PURE_PYTHON="0") == "python"
+
+
+def test_a_module_of_another_version_is_not_used_and_that_is_said() -> None:
+    other = (
+        "import sys, types; _otlp = types.ModuleType('_otlp'); _otlp.LAYOUT = 'trace_id'; "
+        "sys.modules['spanmeter.collector_receiver._otlp'] = _otlp"
+    )
+
+    said = in_use(other, SPANMETER_PURE_PYTHON="0")
+
+    assert said.startswith("python")
+    assert "install again" in said
