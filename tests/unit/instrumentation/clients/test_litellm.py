@@ -23,7 +23,11 @@ from spanmeter.metering import attributes as names
 from unit.instrumentation.recording import Attributes, Recorder
 
 # An import of litellm takes seconds, and its own dependencies warn of each other.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.usefixtures("nothing_declared"),
+]
 
 # What it counts itself it would download tokenizers for.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -32,12 +36,6 @@ litellm: Any = pytest.importorskip("litellm")
 ASK = [{"role": "user", "content": "How did we do?"}]
 AWS = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "aws_region_name": "us-east-1"}
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-
-
-@pytest.fixture(autouse=True)
-def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets litellm itself say who serves."""
-    monkeypatch.delenv("SPANMETER_PROVIDER_HOSTS", raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -64,24 +62,23 @@ def event_loop(runner: asyncio.Runner) -> None:
     asyncio.set_event_loop(runner.get_loop())
 
 
-class Service(tuple[str, str, str]):
-    """A provider, litellm's name of a model of it, and where the simulated one has it."""
-
+# A provider, litellm's name of a model of it, and where the simulated one has it.
+Service = tuple[str, str, str]
 
 SERVICES: Mapping[str, Service] = {
-    "openai": Service(("openai_compatible", "openai/gpt-4o-mini", "/v1")),
-    "azure": Service(("azure.ai.openai", "azure/gpt-4o-mini", "")),
-    "anthropic": Service(("anthropic", "anthropic/claude-haiku-4-5", "")),
-    "gemini": Service(("gcp.gemini", "gemini/gemini-2.5-flash", "/v1beta")),
-    "groq": Service(("groq", "groq/llama-3.3-70b-versatile", "/groq/openai/v1")),
-    "mistral": Service(("mistral_ai", "mistral/mistral-small-latest", "/mistral/v1")),
-    "openrouter": Service(("openrouter", "openrouter/gpt-4o-mini", "/v1")),
-    "deepseek": Service(("deepseek", "deepseek/gpt-4o-mini", "/v1")),
-    "xai": Service(("x_ai", "xai/gpt-4o-mini", "/v1")),
-    "ollama": Service(("ollama", "ollama_chat/llama3.2", "")),
-    "ollama, generating": Service(("ollama", "ollama/llama3.2", "")),
-    "bedrock, converse": Service(("aws.bedrock", f"bedrock/converse/{HAIKU}", "")),
-    "bedrock, invoke": Service(("aws.bedrock", f"bedrock/invoke/{HAIKU}", "")),
+    "openai": ("openai_compatible", "openai/gpt-4o-mini", "/v1"),
+    "azure": ("azure.ai.openai", "azure/gpt-4o-mini", ""),
+    "anthropic": ("anthropic", "anthropic/claude-haiku-4-5", ""),
+    "gemini": ("gcp.gemini", "gemini/gemini-2.5-flash", "/v1beta"),
+    "groq": ("groq", "groq/llama-3.3-70b-versatile", "/groq/openai/v1"),
+    "mistral": ("mistral_ai", "mistral/mistral-small-latest", "/mistral/v1"),
+    "openrouter": ("openrouter", "openrouter/gpt-4o-mini", "/v1"),
+    "deepseek": ("deepseek", "deepseek/gpt-4o-mini", "/v1"),
+    "xai": ("x_ai", "xai/gpt-4o-mini", "/v1"),
+    "ollama": ("ollama", "ollama_chat/llama3.2", ""),
+    "ollama, generating": ("ollama", "ollama/llama3.2", ""),
+    "bedrock, converse": ("aws.bedrock", f"bedrock/converse/{HAIKU}", ""),
+    "bedrock, invoke": ("aws.bedrock", f"bedrock/invoke/{HAIKU}", ""),
 }
 
 
@@ -101,7 +98,6 @@ def of(service: Service, provider: SimulatedProvider) -> dict[str, Any]:
 
 
 def check(recorder: Recorder, provider: SimulatedProvider, whose: str) -> Attributes:
-    """There is one record, of what the provider served."""
     span, [served] = recorder.only(), provider.served
     assert span[names.PROVIDER_NAME] == whose
     assert span[names.INPUT_TOKENS] == served.tokens.input
