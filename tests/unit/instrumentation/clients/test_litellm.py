@@ -1,5 +1,4 @@
-"""litellm: what it sends by itself and what it sends by another SDK is one record, of the provider's
-own counts.
+"""litellm: what it sends, by itself or by another SDK, is one record of the provider's own counts.
 
 Its newest releases need an older openai than the rest of the tests: `make test-matrix` runs these
 in an environment of their own.
@@ -50,8 +49,8 @@ def runner() -> Generator[asyncio.Runner]:
     for client in (*clients.cache_dict.values(), litellm.module_level_client):
         if not inspect.iscoroutinefunction(client.close):
             client.close()
-    # The fallbacks of a sync call run in a loop of litellm's own, which it ends without closing
-    # their connections. They are collected here, where its warnings are not taken for errors.
+    # Fallbacks of a sync call run in a loop of litellm's own, which it ends without closing their
+    # connections: collected here, where its warnings are no errors.
     clients.flush_cache()
     gc.collect()
 
@@ -88,13 +87,9 @@ def of(service: Service, provider: SimulatedProvider) -> dict[str, Any]:
     asked: dict[str, Any] = {"model": model, "messages": ASK, "max_retries": 0}
     if whose == "aws.bedrock":
         return {**asked, **AWS, "aws_bedrock_runtime_endpoint": provider.url}
-    # Azure's client asks for a version.
-    return {
-        **asked,
-        "api_base": provider.url + path,
-        "api_key": "any",
-        **({"api_version": "2024-10-21"} if whose == "azure.ai.openai" else {}),
-    }
+    if whose == "azure.ai.openai":
+        asked["api_version"] = "2024-10-21"
+    return {**asked, "api_base": provider.url + path, "api_key": "any"}
 
 
 def check(recorder: Recorder, provider: SimulatedProvider, whose: str) -> Attributes:
@@ -341,17 +336,14 @@ def test_the_requests_of_others_are_none_of_ours(
 
 
 @pytest.mark.parametrize("service", [SERVICES["anthropic"], SERVICES["openai"]])
+@pytest.mark.usefixtures("recorder")
 def test_a_call_without_a_tenant_is_refused_as_such(
-    recorder: Recorder,
-    provider: SimulatedProvider,
-    monkeypatch: pytest.MonkeyPatch,
-    service: Service,
+    provider: SimulatedProvider, monkeypatch: pytest.MonkeyPatch, service: Service
 ) -> None:
     """And not as an error of litellm's, which it would try again."""
     monkeypatch.setenv("SPANMETER_MISSING_TENANT", "raise")
-    asked = of(service, provider)
     with pytest.raises(MissingTenant):
-        litellm.completion(**asked, num_retries=2)
+        litellm.completion(**of(service, provider), num_retries=2)
     with pytest.raises(MissingTenant):
-        asyncio.run(litellm.acompletion(**asked, stream=True))
+        asyncio.run(litellm.acompletion(**of(service, provider), stream=True))
     assert provider.requests == []
