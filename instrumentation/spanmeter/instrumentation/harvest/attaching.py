@@ -1,6 +1,7 @@
 """Which tracer providers' spans are looked at: the application's, whenever it sets it."""
 
 import gc
+import logging
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -20,6 +21,7 @@ HARVEST: Final = "SPANMETER_HARVEST"
 """`genai` (the default): the spans of others that tell of the use of models are metered. `off`: only our
 own records are."""
 
+_logger: Final = logging.getLogger(__name__)
 _harvesters: Final[WeakKeyDictionary[Any, Harvester]] = WeakKeyDictionary()
 _following: Final[list[str]] = []
 
@@ -28,13 +30,20 @@ _following: Final[list[str]] = []
 def harvest(tracer_provider: trace.TracerProvider | None = None) -> None:
     """Meters what spans of others tell, from now on: those of `tracer_provider`, by default of the global
     one, now or when it is set."""
-    if os.environ.get(HARVEST, "").strip().lower() == "off":
+    if not _is_wanted():
         return
     if tracer_provider is None:
         _follow()
         tracer_provider = _global_provider()
     if tracer_provider is not None:
         _attach(tracer_provider)
+
+
+def _is_wanted() -> bool:
+    word = os.environ.get(HARVEST, "").strip().lower()
+    if word not in {"", "genai", "off"}:
+        _logger.error("%s=%r is none of genai and off, and not heeded", HARVEST, word)
+    return word != "off"
 
 
 def stop_harvest() -> None:

@@ -67,25 +67,25 @@ class Open:
         return {}
 
 
-_open: Final[OrderedDict[int, Open]] = OrderedDict()
+opened_spans: Final[OrderedDict[int, Open]] = OrderedDict()
 _responses: Final[OrderedDict[tuple[str, int], None]] = OrderedDict()
 
 
 def opened(span_id: int, span: Open) -> None:
     """A span has started."""
     _open[span_id] = span
-    while len(_open) > MAX_OPEN:
-        _open.popitem(last=False)
+    while len(opened_spans) > MAX_OPEN:
+        opened_spans.popitem(last=False)
 
 
 def open_span(ids: SpanContext | None) -> Open | None:
     """The span of these ids while it is open."""
-    return _open.get(ids.span_id) if ids is not None else None
+    return opened_spans.get(ids.span_id) if ids is not None else None
 
 
 def ended(span_id: int) -> Open | None:
     """A span has ended; what was known of it."""
-    return _open.pop(span_id, None)
+    return opened_spans.pop(span_id, None)
 
 
 def covered(span: Open | None) -> None:
@@ -98,7 +98,7 @@ def covered(span: Open | None) -> None:
 @guarded
 def record_begun(ids: SpanContext, parent: SpanContext, context: Context) -> None:
     """One of our own records has begun."""
-    outer = _open.get(parent.span_id)
+    outer = opened_spans.get(parent.span_id)
     covered(outer)
     sampled = ids.trace_flags.sampled
     opened(ids.span_id, Open(outer, context=context, recorded=True, sampled=sampled))
@@ -107,7 +107,7 @@ def record_begun(ids: SpanContext, parent: SpanContext, context: Context) -> Non
 @guarded
 def record_ended(ids: SpanContext, attributes: Mapping[str, object]) -> None:
     """One of our own records is made."""
-    _open.pop(ids.span_id, None)
+    opened_spans.pop(ids.span_id, None)
     response_id = attributes.get(names.RESPONSE_ID)
     if isinstance(response_id, str):
         _responses[_response(response_id, ids.trace_id)] = None

@@ -17,6 +17,9 @@ MAX_TEXT: Final = 1024
 MAX_USAGE_TEXT: Final = 16 * 1024
 """Characters of a usage block."""
 
+MAX_COUNT_TEXT: Final = 20
+"""Characters of a count that was written as text."""
+
 USAGE_TEXTS: Final = frozenset(
     {
         names.USAGE_RAW,
@@ -33,9 +36,10 @@ _IDENTIFIERS: Final = frozenset({"id", "model", "name", "provider", "tier", "typ
 _CONTENT: Final = frozenset(
     {
         *("answer", "argument", "arg", "kwarg", "audio", "body", "call", "choice", "comment"),
-        *("completion", "content", "data", "delta", "description", "document", "exception"),
-        *("function", "image", "input", "instruction", "message", "msg", "object", "output"),
-        *("parameter", "prompt", "query", "question", "reasoning"),
+        *("completion", "content", "data", "delta", "description", "document", "embedding"),
+        *("exception", "function", "image", "input", "instruction", "message", "msg", "object"),
+        *("observation", "output"),
+        *("parameter", "prompt", "query", "querie", "question", "reasoning"),
         *("result", "schema", "stack", "stacktrace", "statement", "summary", "template", "text"),
         *("thinking", "thought", "title", "tool", "transcript", "value", "vector", "url", "uri"),
         *("authorization", "cookie", "header", "key", "password", "secret", "target", "token"),
@@ -75,4 +79,6 @@ def _room(name: str) -> int:
     words = [word.lower().removesuffix("s") for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
     if words and words[-1] in _IDENTIFIERS:
         return MAX_TEXT
+    if "usage" in words or "count" in words:
+        return MAX_COUNT_TEXT
     return -1 if not _CONTENT.isdisjoint(words) else MAX_TEXT

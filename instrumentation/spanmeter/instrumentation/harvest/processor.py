@@ -62,15 +62,15 @@ class Harvester(SpanProcessor):
         first = starting.taken(ids.trace_id, span.name)
         if first is None and not _is_probable(span):
             return
+        # Other processors, or the sampler, may have added some.
+        present = {**(span.attributes or {}), **(first or {})}
+        opened.attributes = keep_attributes(span, present)
         opened.whole = first is not None
-        opened.attributes = keep_attributes(
-            span, (span.attributes if first is None else first) or {}
-        )
-        self._identify(span, opened)
+        self._identify(span, opened, present)
 
-    def _identify(self, span: Span, opened: Open) -> None:
+    def _identify(self, span: Span, opened: Open, present: Mapping[str, object]) -> None:
         """Says whose the span is, or where it is made. Nothing that others have set is changed."""
-        identity, present = opened.identity(), opened.attributes or {}
+        identity = opened.identity()
         span.set_attributes(
             {name: value for name, value in identity.items() if name not in present}
         )

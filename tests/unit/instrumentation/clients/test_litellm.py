@@ -1,5 +1,4 @@
-"""litellm: what it sends by itself and what it sends by another SDK is one record, of the provider's
-own counts.
+"""litellm: what it sends, by itself or by another SDK, is one record of the provider's own counts.
 
 Its newest releases need an older openai than the rest of the tests: `make test-matrix` runs these
 in an environment of their own.
@@ -23,7 +22,11 @@ from spanmeter.metering import attributes as names
 from unit.instrumentation.recording import Attributes, Recorder
 
 # An import of litellm takes seconds, and its own dependencies warn of each other.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.usefixtures("nothing_declared"),
+]
 
 # What it counts itself it would download tokenizers for.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -32,12 +35,6 @@ litellm: Any = pytest.importorskip("litellm")
 ASK = [{"role": "user", "content": "How did we do?"}]
 AWS = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "aws_region_name": "us-east-1"}
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-
-
-@pytest.fixture(autouse=True)
-def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets litellm itself say who serves."""
-    monkeypatch.delenv("SPANMETER_PROVIDER_HOSTS", raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +49,8 @@ def runner() -> Generator[asyncio.Runner]:
     for client in (*clients.cache_dict.values(), litellm.module_level_client):
         if not inspect.iscoroutinefunction(client.close):
             client.close()
-    # The fallbacks of a sync call run in a loop of litellm's own, which it ends without closing
-    # their connections. They are collected here, where its warnings are not taken for errors.
+    # Fallbacks of a sync call run in a loop of litellm's own, which it ends without closing their
+    # connections: collected here, where its warnings are no errors.
     clients.flush_cache()
     gc.collect()
 
@@ -64,24 +61,23 @@ def event_loop(runner: asyncio.Runner) -> None:
     asyncio.set_event_loop(runner.get_loop())
 
 
-class Service(tuple[str, str, str]):
-    """A provider, litellm's name of a model of it, and where the simulated one has it."""
-
+# A provider, litellm's name of a model of it, and where the simulated one has it.
+Service = tuple[str, str, str]
 
 SERVICES: Mapping[str, Service] = {
-    "openai": Service(("openai_compatible", "openai/gpt-4o-mini", "/v1")),
-    "azure": Service(("azure.ai.openai", "azure/gpt-4o-mini", "")),
-    "anthropic": Service(("anthropic", "anthropic/claude-haiku-4-5", "")),
-    "gemini": Service(("gcp.gemini", "gemini/gemini-2.5-flash", "/v1beta")),
-    "groq": Service(("groq", "groq/llama-3.3-70b-versatile", "/groq/openai/v1")),
-    "mistral": Service(("mistral_ai", "mistral/mistral-small-latest", "/mistral/v1")),
-    "openrouter": Service(("openrouter", "openrouter/gpt-4o-mini", "/v1")),
-    "deepseek": Service(("deepseek", "deepseek/gpt-4o-mini", "/v1")),
-    "xai": Service(("x_ai", "xai/gpt-4o-mini", "/v1")),
-    "ollama": Service(("ollama", "ollama_chat/llama3.2", "")),
-    "ollama, generating": Service(("ollama", "ollama/llama3.2", "")),
-    "bedrock, converse": Service(("aws.bedrock", f"bedrock/converse/{HAIKU}", "")),
-    "bedrock, invoke": Service(("aws.bedrock", f"bedrock/invoke/{HAIKU}", "")),
+    "openai": ("openai_compatible", "openai/gpt-4o-mini", "/v1"),
+    "azure": ("azure.ai.openai", "azure/gpt-4o-mini", ""),
+    "anthropic": ("anthropic", "anthropic/claude-haiku-4-5", ""),
+    "gemini": ("gcp.gemini", "gemini/gemini-2.5-flash", "/v1beta"),
+    "groq": ("groq", "groq/llama-3.3-70b-versatile", "/groq/openai/v1"),
+    "mistral": ("mistral_ai", "mistral/mistral-small-latest", "/mistral/v1"),
+    "openrouter": ("openrouter", "openrouter/gpt-4o-mini", "/v1"),
+    "deepseek": ("deepseek", "deepseek/gpt-4o-mini", "/v1"),
+    "xai": ("x_ai", "xai/gpt-4o-mini", "/v1"),
+    "ollama": ("ollama", "ollama_chat/llama3.2", ""),
+    "ollama, generating": ("ollama", "ollama/llama3.2", ""),
+    "bedrock, converse": ("aws.bedrock", f"bedrock/converse/{HAIKU}", ""),
+    "bedrock, invoke": ("aws.bedrock", f"bedrock/invoke/{HAIKU}", ""),
 }
 
 
@@ -91,17 +87,12 @@ def of(service: Service, provider: SimulatedProvider) -> dict[str, Any]:
     asked: dict[str, Any] = {"model": model, "messages": ASK, "max_retries": 0}
     if whose == "aws.bedrock":
         return {**asked, **AWS, "aws_bedrock_runtime_endpoint": provider.url}
-    # Azure's client asks for a version.
-    return {
-        **asked,
-        "api_base": provider.url + path,
-        "api_key": "any",
-        **({"api_version": "2024-10-21"} if whose == "azure.ai.openai" else {}),
-    }
+    if whose == "azure.ai.openai":
+        asked["api_version"] = "2024-10-21"
+    return {**asked, "api_base": provider.url + path, "api_key": "any"}
 
 
 def check(recorder: Recorder, provider: SimulatedProvider, whose: str) -> Attributes:
-    """There is one record, of what the provider served."""
     span, [served] = recorder.only(), provider.served
     assert span[names.PROVIDER_NAME] == whose
     assert span[names.INPUT_TOKENS] == served.tokens.input
@@ -345,17 +336,14 @@ def test_the_requests_of_others_are_none_of_ours(
 
 
 @pytest.mark.parametrize("service", [SERVICES["anthropic"], SERVICES["openai"]])
+@pytest.mark.usefixtures("recorder")
 def test_a_call_without_a_tenant_is_refused_as_such(
-    recorder: Recorder,
-    provider: SimulatedProvider,
-    monkeypatch: pytest.MonkeyPatch,
-    service: Service,
+    provider: SimulatedProvider, monkeypatch: pytest.MonkeyPatch, service: Service
 ) -> None:
     """And not as an error of litellm's, which it would try again."""
     monkeypatch.setenv("SPANMETER_MISSING_TENANT", "raise")
-    asked = of(service, provider)
     with pytest.raises(MissingTenant):
-        litellm.completion(**asked, num_retries=2)
+        litellm.completion(**of(service, provider), num_retries=2)
     with pytest.raises(MissingTenant):
-        asyncio.run(litellm.acompletion(**asked, stream=True))
+        asyncio.run(litellm.acompletion(**of(service, provider), stream=True))
     assert provider.requests == []
