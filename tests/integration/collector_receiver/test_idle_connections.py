@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 import socket
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Generator
 from contextlib import ExitStack
@@ -16,6 +18,8 @@ import otlp
 from collecting import CollectorProcess, Ledger, StartCollector
 from otlp import Client
 from spanmeter.collector_receiver import Collector, CollectorSettings, http_server
+
+PROGRAM = Path(__file__).with_name("collector_program.py")
 
 WANTED = 10_000
 SPARE = 500
@@ -82,3 +86,18 @@ def test_silent_connections_over_http_are_let_go_and_others_are_served_meanwhile
         with urllib.request.urlopen(f"http://{host}:{port}/readyz", timeout=60) as answer:
             assert answer.status == 200
         assert all(each.recv(1) == b"" for each in silent)
+
+
+def test_a_collector_takes_as_many_connections_as_the_machine_lets_it(plain_dsn: str) -> None:
+    limited = 'ulimit -Sn 256; exec "$@"'
+    program = [sys.executable, str(PROGRAM), plain_dsn, "127.0.0.1:0"]
+    with subprocess.Popen(
+        ["sh", "-c", limited, "sh", *program], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        process.terminate()
+    (files,) = (line for line in limits.splitlines() if line.startswith("Max open files"))
+    soft, hard = files.split()[3:5]
+    assert soft == hard
