@@ -21,6 +21,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+RECONNECT_SOON = (
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 300),
+)
+"""A client waits no longer than it takes until the collector that it talked to is there again."""
+
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 Value = str | bool | int | float
@@ -90,7 +97,7 @@ class Client:
     """One gRPC connection to a collector."""
 
     def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(address)
+        self.channel = grpc.insecure_channel(address, options=RECONNECT_SOON)
         self._export = self.channel.unary_unary(EXPORT, None, ExportTraceServiceResponse.FromString)
 
     def export(self, body: bytes, *, timeout: float = 10.0) -> ExportTraceServiceResponse:

@@ -40,8 +40,11 @@ def fill(dsn: str, rows: int) -> None:
                 uuid_send(gen_random_uuid()), substr(uuid_send(gen_random_uuid()), 9),
                 'chatcmpl-' || gen_random_uuid(), {", ".join(names)}
             FROM generate_series(1, {rows // DAYS}) AS n
-            JOIN (SELECT row_number() OVER () - 1 AS number, * FROM usage_events ORDER BY time DESC LIMIT 512)
-                AS model ON model.number = n % 512
+            JOIN (
+                SELECT row_number() OVER () - 1 AS number, * FROM (
+                    SELECT * FROM usage_events WHERE time > now() - interval '1 hour' LIMIT 512
+                ) AS latest
+            ) AS model ON model.number = n % 512
             """,  # noqa: S608
         )
     _one(dsn, "VACUUM ANALYZE usage_events")

@@ -237,7 +237,9 @@ class Committer:
     def _journal_waiting(self) -> None:
         with self._changed:
             waiting = self._queue.withdraw(lambda submission: not submission.replayed)
-        if not waiting or self._journaled(waiting):
+        # Who waited too long for the group under way is in the journal already.
+        fresh = [submission for submission in waiting if not submission.committed.done()]
+        if not fresh or self._journaled(fresh):
             self._release(waiting)
         else:
             with self._changed:

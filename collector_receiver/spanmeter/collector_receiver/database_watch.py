@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+import psycopg
 from psycopg.conninfo import make_conninfo
 
 from spanmeter.storage.connection import connect, database_errors
@@ -69,6 +70,6 @@ class DatabaseWatch:
                     bound_session(connection)
                     missing, dropped, _ = recent_gaps(connection, datetime.now(UTC) - WINDOW)
                     self.gaps = Gaps(missing, dropped)
-        except StorageError as error:
+        except (StorageError, psycopg.Error) as error:
             self.available, self.gaps = False, UNKNOWN
-            logger.debug("the database cannot be looked at: %s", error)
+            logger.debug("the database cannot be looked at: %s", type(error).__name__)

@@ -67,4 +67,5 @@ class Submission:
     @property
     def size(self) -> int:
         """Bytes of memory that it holds while it waits, roughly."""
-        return len(self.body) + ROW_BYTES * self.rows
+        kept = sum(len(span.payload) for span in self.rejected)
+        return len(self.body) + ROW_BYTES * self.rows + kept

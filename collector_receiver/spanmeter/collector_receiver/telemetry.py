@@ -18,7 +18,7 @@ from spanmeter.collector_receiver.settings import CollectorSettings
 
 SERVICE: Final = "spanmeter-collector"
 
-PUSH_TIMEOUT: Final = 5.0
+PUSH_TIMEOUT: Final = 2.0
 """Seconds that the last push may take: a backend that is away must not keep a collector from ending."""
 
 

@@ -6,8 +6,11 @@ from importlib.resources import files
 from typing import Final, cast
 
 from spanmeter.collector_receiver.decode import DECODER
+from spanmeter.console.journal_place import journal_state
+from spanmeter.console.last_day import last_day
 from spanmeter.console.listing import Column, Listing, Value
 from spanmeter.console.producers import gaps
+from spanmeter.console.settings import Settings
 from spanmeter.storage.connection import Connection, connect, database_errors
 from spanmeter.storage.edition import Edition, detect
 from spanmeter.storage.migrations import pending
@@ -18,6 +21,7 @@ _NAMES: Final = {
     "apache": "TimescaleDB {0.timescaledb} (Apache-2 edition) on PostgreSQL {0.postgres}",
     "plain": "PostgreSQL {0.postgres}",
 }
+_ESTIMATED: Final = "Rows of tables with more than a million are PostgreSQL's estimate."
 _TABLES: Final = files("spanmeter.console").joinpath("sql", "tables.sql").read_bytes()
 
 
@@ -27,8 +31,9 @@ def described(dsn: str) -> str:
         return _in_words(detect(connection))
 
 
-def status_of(dsn: str) -> Listing:
-    """The ledger's tables with rows and sizes; above them edition, versions, what is pending or missing."""
+def status_of(settings: Settings, dsn: str) -> Listing:
+    """The ledger's tables with rows and sizes; above them edition, versions, what is pending or missing, and what the
+    last day brought."""
     missing = pending(dsn)
     with closing(connect(dsn)) as connection, database_errors():
         edition = detect(connection)
@@ -37,10 +42,11 @@ def status_of(dsn: str) -> Listing:
         trouble = {} if missing else _trouble(connection)
     columns = [Column("table", "table"), Column("hypertable", "hypertable")]
     columns += [Column("rows", "rows"), Column("bytes", "bytes")]
-    rows = cast(Sequence[tuple[str, int, int]], tables)
+    rows = cast(Sequence[tuple[str, int, int, bool]], tables)
     return Listing(
         columns=columns,
-        rows=[_table_line(name, count, size, edition) for name, count, size in rows],
+        rows=[_table_line(name, count, size, edition) for name, count, size, _ in rows],
+        notes=[_ESTIMATED] if any(estimated for *_, estimated in rows) else [],
         about={
             "database": _in_words(edition),
             "edition": edition.kind,
@@ -48,6 +54,7 @@ def status_of(dsn: str) -> Listing:
             "timescaledb": edition.timescaledb,
             "decoder": DECODER,
             "pending_migrations": ", ".join(missing) or None,
+            **journal_state(settings, dsn),
             **trouble,
         },
     )
@@ -56,7 +63,11 @@ def status_of(dsn: str) -> Listing:
 def _trouble(connection: Connection) -> dict[str, Value]:
     reasons = open_reasons(connection)
     by_reason = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-    return {"open_rejected_spans": by_reason or None, **gaps(connection)}
+    return {
+        **last_day(connection),
+        "open_rejected_spans": by_reason or None,
+        **gaps(connection),
+    }
 
 
 def _table_line(name: str, rows: int, size: int, edition: Edition) -> Sequence[Value]:

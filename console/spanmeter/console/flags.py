@@ -10,7 +10,7 @@ import click
 from spanmeter.console.failures import UnusableSetting, explained
 from spanmeter.console.listing import FORMATS
 from spanmeter.console.periods import instant
-from spanmeter.console.settings import DURABILITY, LOG_LEVELS, InvalidSetting, Settings
+from spanmeter.console.settings import DURABILITY, LOG_FORMATS, LOG_LEVELS, InvalidSetting, Settings
 
 _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
     "dsn": click.option(
@@ -78,6 +78,11 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         type=click.Choice(LOG_LEVELS, case_sensitive=False),
         help="How much is logged, to standard error. [SPANMETER_LOG_LEVEL] Default: info.",
     ),
+    "log_format": click.option(
+        "--log-format",
+        type=click.Choice(LOG_FORMATS, case_sensitive=False),
+        help="text for people, or one JSON object per line. [SPANMETER_LOG_FORMAT] Default: text.",
+    ),
 }
 
 
@@ -91,6 +96,8 @@ RECEIVING = (
     "attribution",
     "journal",
     "durability",
+    "log_level",
+    "log_format",
 )
 """The flags of every command that receives spans."""
 

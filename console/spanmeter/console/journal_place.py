@@ -7,7 +7,9 @@ from typing import Final
 
 from psycopg.conninfo import conninfo_to_dict
 
+from spanmeter.collector_receiver.journal import SET_ASIDE
 from spanmeter.console.failures import UnusableSetting
+from spanmeter.console.listing import Value
 from spanmeter.console.settings import Settings
 
 _WHICH_DATABASE: Final = ("service", "host", "hostaddr", "port", "dbname")
@@ -21,7 +23,7 @@ def journal_directory(settings: Settings, dsn: str) -> Path | None:
     """
     if settings.durability == "db":
         return None
-    directory = (settings.journal or settings.data / "journal") / _name_of(dsn)
+    directory = _directory(settings, dsn)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         reason = None if os.access(directory, os.W_OK | os.X_OK) else "it may not be written to"
@@ -33,6 +35,31 @@ def journal_directory(settings: Settings, dsn: str) -> Path | None:
             " or do without one with --durability db"
         )
     return directory
+
+
+def journal_state(settings: Settings, dsn: str) -> dict[str, Value]:
+    """What waits in the journal of this machine: where, its bytes, and how many segments cannot be replayed."""
+    directory = _directory(settings, dsn)
+    if not os.access(directory, os.R_OK | os.X_OK):
+        return {"journal": None}
+    segments = list(directory.glob("*/*.log"))
+    return {
+        "journal": str(directory),
+        "journal_bytes": sum(map(_size, segments)),
+        "journal_set_aside": len(list(directory.glob(f"*/*.log{SET_ASIDE}"))),
+    }
+
+
+def _size(segment: Path) -> int:
+    try:
+        return segment.stat().st_size
+    except FileNotFoundError:
+        # It was replayed at this moment.
+        return 0
+
+
+def _directory(settings: Settings, dsn: str) -> Path:
+    return (settings.journal or settings.data / "journal") / _name_of(dsn)
 
 
 def _name_of(dsn: str) -> str:

@@ -28,7 +28,7 @@ def producers_listing(connection: Connection) -> Listing:
 
 
 def gaps(connection: Connection) -> dict[str, Value]:
-    """How many processes there are, and over all of them the records missing and given up."""
+    """How many processes there are, how many of them lack records, and over all the records missing and given up."""
     row = connection.execute(_SQL.joinpath("gaps.sql").read_bytes()).fetchone()
-    names = ("producers", "missing_records", "dropped_records")
-    return dict(zip(names, cast("tuple[int, int, int]", row), strict=True))
+    names = ("producers", "producers_with_gaps", "missing_records", "dropped_records")
+    return dict(zip(names, cast("tuple[int, int, int, int]", row), strict=True))

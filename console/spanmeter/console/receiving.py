@@ -1,9 +1,12 @@
 """How a command's settings become a collector's, and how it says that it receives."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from spanmeter.console.failures import UnusableSetting
+from spanmeter.console.logs import log_to_stderr
 from spanmeter.console.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,6 +33,11 @@ def metering_settings(settings: Settings, dsn: str) -> "CollectorSettings":
     from spanmeter.collector_receiver import CollectorSettings
 
     return CollectorSettings(dsn=dsn, attribution=settings.attribution)
+
+
+def logging_as(settings: Settings) -> Callable[[], None]:
+    """What starts the log, in this process and in those of its workers."""
+    return partial(log_to_stderr, settings.log_level, settings.log_format)
 
 
 def ready_line(addresses: "Addresses") -> str:

@@ -14,6 +14,7 @@ from spanmeter.metering.attribution import Attribution
 
 ENVIRONMENT_PREFIX: Final = "SPANMETER_"
 DEFAULT_FILE: Final = Path("spanmeter.toml")
+LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 DURABILITY: Final = ("journal+db", "db")
 
@@ -52,6 +53,7 @@ class Settings:
     journal: Path | None = None
     durability: str = "journal+db"
     log_level: str = "info"
+    log_format: str = "text"
 
     @classmethod
     def read(
@@ -183,4 +185,5 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
     "journal": _path,
     "durability": _one_of(*DURABILITY),
     "log_level": _one_of(*LOG_LEVELS),
+    "log_format": _one_of(*LOG_FORMATS),
 }

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -52,6 +53,40 @@ def test_status_counts_rows_and_grows_with_them(spanmeter: Run, dsn: str) -> Non
     assert after["bytes"] > before["bytes"] + 50_000
 
 
+def test_status_tells_of_the_last_day(spanmeter: Run, ledger: str, tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    shown = spanmeter("db", "status", "--format", "json", "--dsn", ledger)
+    status = json.loads(shown.stdout)
+    assert status["rows_last_day"] == 8
+    assert status["same_call_last_day"] == 0
+    assert (status["unpriced_last_day"], status["unpriced_percent_last_day"]) == (1, "12.50")
+    assert (status["unattributed_last_day"], status["unattributed_percent_last_day"]) == (
+        2,
+        "25.00",
+    )
+    assert status["rejected_last_day"] == status["open_rejected_spans"] == "1 bad_count"
+    assert (status["producers"], status["producers_with_gaps"]) == (0, 0)
+    assert status["journal"] is None
+    redriven = "UPDATE rejected_spans SET redriven_at = now(), redriven_as = 'booked'"
+    with psycopg.connect(ledger) as connection:
+        connection.execute(redriven)
+    in_words = spanmeter("db", "status", "--dsn", ledger).stdout
+    assert "rejected last day              1 bad_count (1 redriven)\n" in in_words
+    assert "open rejected spans            none\n" in in_words
+
+
+def test_status_estimates_the_rows_of_large_tables(spanmeter: Run, dsn: str) -> None:
+    """What a table of millions would take is told by PostgreSQL's own statistics, here as if it had them."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(_ROWS)
+        connection.execute(_MILLIONS)
+    status = json.loads(spanmeter("db", "status", "--format", "json", "--dsn", dsn).stdout)
+    rows = {row["table"]: row["rows"] for row in status["rows"]}
+    assert rows["usage_events"] == 5_000_000
+    assert rows["adjustments"] == 0
+    assert status["notes"] == ["Rows of tables with more than a million are PostgreSQL's estimate."]
+
+
 def test_migrate_refuses_a_database_that_has_no_ledger(spanmeter: Run, empty_dsn: str) -> None:
     for command in ("migrate", "status"):
         refused = spanmeter("db", command, "--dsn", empty_dsn)
@@ -76,6 +111,16 @@ def test_a_ledger_of_an_earlier_release_is_named_then_migrated(
     migrated = spanmeter("db", "migrate", "--dsn", empty_dsn)
     assert migrated.stdout == f"applied {last.name}\nthe ledger is up to date\n"
 
+
+_MILLIONS = """
+WITH parts AS (
+    SELECT coalesce(
+        (SELECT array_agg(inhrelid) FROM pg_inherits WHERE inhparent = 'usage_events'::regclass),
+        ARRAY['usage_events'::regclass::oid]
+    ) AS oids
+)
+UPDATE pg_class SET reltuples = 5000000 / cardinality(oids) FROM parts WHERE oid = ANY (oids)
+"""
 
 _ROWS = """
 INSERT INTO usage_events (

@@ -1,5 +1,6 @@
 """`spanmeter up` and `collector` as processes: ready, receiving, drained, and their failures."""
 
+import json
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+
+from scraping import Scraped, scraped_until
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -141,6 +145,41 @@ def test_several_workers_receive_on_one_port(serve: Serve, spanmeter: Run, plain
         send_over_http(server.http, f"tenant-{number}")
     assert server.end() == 0
     assert tenants(spanmeter, "--dsn", plain_dsn) == [f"tenant-{number}" for number in range(6)]
+
+
+def test_any_worker_tells_of_the_metrics_of_all(serve: Serve, plain_dsn: str) -> None:
+    server = serve("collector", "--workers", "2", SPANMETER_DSN=plain_dsn)
+    scraped_until(server.http, lambda page: len(page.by("span_received_total", "worker")) == 2)
+    for number in range(12):
+        send(server.address, f"tenant-{number}")
+
+    def told(page: Scraped) -> bool:
+        return page.by("span_processed_total", "outcome")["stored"] == 12
+
+    scraped_until(server.http, told)
+    # Each connection goes to either of them.
+    pages = [scraped_until(server.http, told) for _ in range(6)]
+    assert all(set(page.by("span_received_total", "worker")) == {"0", "1"} for page in pages)
+    assert all(page.by("database_available", "worker") == {"0": 1, "1": 1} for page in pages)
+    assert server.end() == 0
+
+
+def test_the_log_of_all_processes_is_json_where_asked_for(
+    serve: Serve, spanmeter: Run, plain_dsn: str, tmp_path: Path
+) -> None:
+    server = serve(
+        *("collector", "--workers", "2", "--log-format", "json", "--durability", "db"),
+        SPANMETER_DSN=plain_dsn,
+    )
+    send(server.address, "acme")
+    assert server.end() == 0
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    stopped = [line for line in lines if line["message"].startswith("stopped; spans: received ")]
+    assert len({line["process"] for line in stopped}) == 2
+    for line in stopped:
+        assert line["level"] == "info"
+        assert line["logger"] == "spanmeter.collector_receiver.server"
+        assert datetime.fromisoformat(line["time"]).tzinfo is not None
 
 
 @pytest.mark.timeout(180)

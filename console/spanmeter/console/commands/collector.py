@@ -9,7 +9,7 @@ from spanmeter.console.settings import Settings
 
 
 @click.command()
-@accepts("dsn", *RECEIVING, "log_level")
+@accepts("dsn", *RECEIVING)
 def collector(settings: Settings) -> None:
     """Receive spans (OTLP, over gRPC and HTTP) and book them in the ledger of --dsn.
 
@@ -19,10 +19,10 @@ def collector(settings: Settings) -> None:
     require("spanmeter collector", "collector")
     from spanmeter.collector_receiver import run
     from spanmeter.console.ledger_access import checked, refuse_outdated
-    from spanmeter.console.logs import log_to_stderr
-    from spanmeter.console.receiving import collector_settings, ready_line
+    from spanmeter.console.receiving import collector_settings, logging_as, ready_line
 
-    log_to_stderr(settings.log_level)
+    log = logging_as(settings)
+    log()
     if settings.dsn is None:
         raise UnusableSetting("spanmeter collector needs a database: give --dsn or SPANMETER_DSN")
     dsn = checked(settings.dsn)
@@ -30,4 +30,5 @@ def collector(settings: Settings) -> None:
     run(
         collector_settings(settings, dsn),
         ready=lambda addresses: click.echo(ready_line(addresses)),
+        begin=log,
     )

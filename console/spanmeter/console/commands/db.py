@@ -47,17 +47,17 @@ def migrate(settings: Settings) -> None:
 
 
 @db.command()
-@accepts("dsn", "data")
+@accepts("dsn", "data", "journal")
 @listing_format
 def status(settings: Settings, form: str) -> None:
-    """Show edition and versions, pending migrations, what is rejected or missing, and the tables."""
+    """Show versions, pending migrations, the journal, the last day, what is rejected or missing, and the tables."""
     require("spanmeter db", "collector")
     from spanmeter.console.database import status_of
     from spanmeter.console.ledger_access import ledger_dsn, refuse_empty
 
     with ledger_dsn(settings) as dsn:
         refuse_empty(dsn)
-        click.echo(FORMATS[form](status_of(dsn)), nl=False)
+        click.echo(FORMATS[form](status_of(settings, dsn)), nl=False)
 
 
 @db.command()

@@ -34,7 +34,7 @@ _ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
 
 
 @click.command()
-@accepts("dsn", "data", *RECEIVING, "log_level")
+@accepts("dsn", "data", *RECEIVING)
 def up(settings: Settings) -> None:
     """Receive spans and keep the ledger, on an embedded database or on that of --dsn.
 
@@ -45,11 +45,11 @@ def up(settings: Settings) -> None:
     from spanmeter.collector_receiver import run
     from spanmeter.console.database import described
     from spanmeter.console.ledger_access import ledger_dsn, without_password
-    from spanmeter.console.logs import log_to_stderr
-    from spanmeter.console.receiving import collector_settings, ready_line
+    from spanmeter.console.receiving import collector_settings, logging_as, ready_line
     from spanmeter.storage.migrations import migrate
 
-    log_to_stderr(settings.log_level)
+    log = logging_as(settings)
+    log()
     with ledger_dsn(settings, create=True) as dsn:
         migrate(dsn)
         edition = described(dsn)
@@ -66,7 +66,7 @@ def up(settings: Settings) -> None:
             )
             click.echo(text, nl=False)
 
-        run(collector_settings(settings, dsn), ready=announce)
+        run(collector_settings(settings, dsn), ready=announce, begin=log)
 
 
 def reachable(address: str) -> str:

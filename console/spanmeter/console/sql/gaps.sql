@@ -1,2 +1,7 @@
--- Over all processes: how many sent records, and how many of these did not arrive.
-SELECT count(*), coalesce(sum(missing), 0)::bigint, coalesce(sum(dropped), 0)::bigint FROM producer_gaps;
+-- Over all processes: how many sent records, how many of these records did not arrive, and from how many processes.
+SELECT
+    count(*),
+    (count(*) FILTER (WHERE missing > 0))::bigint,
+    coalesce(sum(missing), 0)::bigint,
+    coalesce(sum(dropped), 0)::bigint
+FROM producer_gaps;

@@ -1,6 +1,7 @@
 """Putting what another library's span says into our words, and its counts into our meaning."""
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
@@ -85,6 +86,7 @@ def _routed(said: Said, by: Emitter) -> str:
     return routed.partition("/")[0] if isinstance(routed, str) and "/" in routed else ""
 
 
+@lru_cache(maxsize=1024)
 def _shortest(named: str, dialect: Dialect) -> str:
     """A provider's name in the dialect's own words: `openai.responses` → `openai`."""
     lowered = named.lower()
