@@ -16,10 +16,8 @@ _READY = """\
 spanmeter is up: every LLM call becomes one row in {edition}.
 
 Where your app runs, have it send spans here:
-  export OTEL_TRACES_EXPORTER=otlp
-  export OTEL_EXPORTER_OTLP_PROTOCOL=grpc
   export OTEL_EXPORTER_OTLP_ENDPOINT={scheme}://{endpoint}
-  export OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none    # or where yours go
+  export OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none  # or where yours go
 
 Query the ledger:
   spanmeter report --by tenant,model --dsn {dsn}
