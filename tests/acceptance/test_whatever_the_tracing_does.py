@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +13,10 @@ import pytest
 from psycopg.rows import dict_row
 
 from deployed.script import CUSTOMERS, ENDS
-from services import vendors
-from simulated_provider import SimulatedProvider
-from spanmeter.collector_receiver import Collector, CollectorSettings
 
-TESTS = Path(__file__).parents[1]
 PROGRAMS = Path(sys.executable).parent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-
-
-@pytest.fixture
-def environ(timescale_dsn: str, tmp_path: Path) -> Generator[dict[str, str]]:
-    with (
-        SimulatedProvider() as provider,
-        Collector(CollectorSettings(dsn=timescale_dsn, grpc="127.0.0.1:0")) as collector,
-    ):
-        yield {
-            **os.environ,
-            **vendors(provider),
-            "PYTHONPATH": str(TESTS),
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector.grpc_address}",
-            "OTEL_TRACES_EXPORTER": "otlp",
-            "OTEL_METRICS_EXPORTER": "none",
-            "OTEL_LOGS_EXPORTER": "none",
-            "SPANMETER_EXPORTER": "otlp",
-            "SPANMETER_SPOOL": str(tmp_path / "spool"),
-        }
 
 
 def run(how: str, environ: dict[str, str]) -> dict[str, str]:

@@ -73,7 +73,7 @@ _responses: Final[OrderedDict[tuple[str, int], None]] = OrderedDict()
 
 def opened(span_id: int, span: Open) -> None:
     """A span has started."""
-    _open[span_id] = span
+    opened_spans[span_id] = span
     while len(opened_spans) > MAX_OPEN:
         opened_spans.popitem(last=False)
 

@@ -83,7 +83,8 @@ def test_what_tells_of_our_response_beside_our_call_is_not_counted(
     instrument(tracer_provider=app.tracer_provider)
 
     span = app.tracer().start_span("chat gpt-4o", attributes=CHAT)
-    answer: Any = openai_client.chat.completions.create(**QUESTION)
+    client: Any = openai_client
+    answer = client.chat.completions.create(**QUESTION)
     span.set_attribute("gen_ai.response.id", answer.id)
     span.end()
 
