@@ -51,12 +51,18 @@ FROM staged_usage_events AS staged CROSS JOIN LATERAL (
     SELECT trace_id, span_id, time FROM foreign_calls
     WHERE trace_id = staged.trace_id AND parent_span_id = staged.span_id
     UNION ALL
-    SELECT trace_id, span_id, time FROM foreign_calls
-    WHERE trace_id = staged.trace_id AND wrapper AND staged.time BETWEEN time AND ended
+    (
+        SELECT trace_id, span_id, time FROM foreign_calls
+        WHERE trace_id = staged.trace_id AND wrapper AND staged.time BETWEEN time AND ended
+        LIMIT 20
+    )
     UNION ALL
-    SELECT trace_id, span_id, time FROM foreign_calls
-    WHERE staged.operation = ANY (%(wrappers)s)
-        AND trace_id = staged.trace_id AND time BETWEEN staged.time AND staged.time + staged.duration
+    (
+        SELECT trace_id, span_id, time FROM foreign_calls
+        WHERE staged.operation = ANY (%(wrappers)s)
+            AND trace_id = staged.trace_id AND time BETWEEN staged.time AND staged.time + staged.duration
+        LIMIT 20
+    )
 ) AS related
 WHERE EXISTS (SELECT FROM foreign_calls) AND related.span_id <> staged.span_id;
 
@@ -68,11 +74,14 @@ FROM staged_usage_events AS staged CROSS JOIN LATERAL (
     WHERE trace_id = staged.trace_id AND span_id = staged.parent_span_id
         AND time BETWEEN %(earliest)s AND %(latest)s
     UNION ALL
-    SELECT trace_id, span_id, time FROM usage_events
-    WHERE trace_id = staged.trace_id AND time BETWEEN %(earliest)s AND %(latest)s
-        -- Both ends are checked in the index: what was not called during the span is never read.
-        AND time BETWEEN staged.time - interval '1 minute' AND staged.time + staged.duration
-        AND (parent_span_id = staged.span_id OR staged.operation = ANY (%(wrappers)s))
+    SELECT trace_id, span_id, time FROM (
+        -- No index knows the parent: no more than so many calls made during the span are looked at.
+        SELECT trace_id, span_id, time, parent_span_id FROM usage_events
+        WHERE trace_id = staged.trace_id AND time BETWEEN %(earliest)s AND %(latest)s
+            AND time BETWEEN staged.time - interval '1 minute' AND staged.time + staged.duration
+        LIMIT 200
+    ) AS during
+    WHERE parent_span_id = staged.span_id OR staged.operation = ANY (%(wrappers)s)
 ) AS related
 WHERE NOT starts_with(staged.scope_name, %(ours)s) AND related.span_id <> staged.span_id;
 
