@@ -163,7 +163,8 @@ class Load:
             except grpc.RpcError as error:
                 with self._changed:
                     self.refusals[error.code()] += 1
-                assert error.code() in RETRYABLE, error
+                if error.code() not in RETRYABLE:
+                    raise
                 if time.monotonic() > deadline:
                     return False
                 time.sleep(0.05)

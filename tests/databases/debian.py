@@ -31,15 +31,15 @@ def install() -> None:
     """Install TimescaleDB with apt-get if this release has it. Raises CannotProvide."""
     _NO_MAIN_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
     _NO_MAIN_CLUSTER.write_text("create_main_cluster = false\n")
-    _apt_install(_PACKAGE)
+    apt_install(_PACKAGE)
 
 
 def is_installable() -> bool:
     """Whether this release of Debian has the package, going by fresh lists."""
-    _run("apt-get", "update", "--quiet")
+    run("apt-get", "update", "--quiet")
     # apt-cache prints nothing for an unknown package, and a candidate of (none) for a known one
     # that no archive holds.
-    policy = _run("apt-cache", "policy", _PACKAGE)
+    policy = run("apt-cache", "policy", _PACKAGE)
     return "Candidate: " in policy and "Candidate: (none)" not in policy
 
 
@@ -63,16 +63,16 @@ def build_image(cache: Path) -> None:
             return
         print("Bringing TimescaleDB here for the tests: half a minute, once.", file=sys.stderr)
         if shutil.which("mmdebstrap") is None:
-            _apt_install("mmdebstrap")
+            apt_install("mmdebstrap")
         partial = cache / "image.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        _run(
+        run(
             "mmdebstrap",
             "--variant=minbase",
             f"--include={_PACKAGE}",
             _RELEASE,
             str(partial),
-            _mirror(),
+            mirror(),
         )
         partial.rename(_image_directory(cache))
 
@@ -81,9 +81,9 @@ def _image_directory(cache: Path) -> Path:
     return cache / f"{_RELEASE}-{_PACKAGE}-{platform.machine()}"
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """The archive that this machine's own apt uses."""
-    targets = _run("apt-get", "indextargets", "--format", "$(CREATED_BY) $(CODENAME) $(REPO_URI)")
+    targets = run("apt-get", "indextargets", "--format", "$(CREATED_BY) $(CODENAME) $(REPO_URI)")
     for target in targets.splitlines():
         created_by, codename, uri = target.split()
         if created_by == "Packages" and "-" not in codename:
@@ -91,11 +91,13 @@ def _mirror() -> str:
     raise CannotProvide("apt names no archive to take Debian packages from")
 
 
-def _apt_install(package: str) -> None:
-    _run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", package)
+def apt_install(package: str) -> None:
+    """Install a package on this machine. Raises CannotProvide."""
+    run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", package)
 
 
-def _run(*command: str) -> str:
+def run(*command: str) -> str:
+    """What a command prints. Raises CannotProvide, with that, where it fails."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
