@@ -1,4 +1,4 @@
-"""F15: workers are restarted one after the other, under load."""
+"""F15: a receiver is stopped under load; workers are restarted one after the other."""
 
 from __future__ import annotations
 
@@ -31,6 +31,20 @@ def replaced(supervisor: Receiver, worker: int) -> bool:
     """Whether this worker is gone and another there."""
     running = workers(supervisor)
     return worker not in running and len(running) == 2
+
+
+def test_fault_15_sigterm_under_load_stops_cleanly_and_loses_nothing_acknowledged(
+    plain_dsn: str, receivers: Receivers
+) -> None:
+    receiver = receivers.start(CollectorSettings(dsn=plain_dsn, grpc="127.0.0.1:0"))
+    load = Load(receiver.address, patience=0)
+    with load.running():
+        load.wait_for(500)
+        receiver.terminate()
+        assert receiver.ended() == 0
+
+    assert load.refusals.keys() == {grpc.StatusCode.UNAVAILABLE}
+    audit(plain_dsn, load)
 
 
 def test_fault_15_workers_restarted_one_after_the_other_under_load_lose_nothing(
