@@ -21,7 +21,7 @@ WHERE (known.trace_id, known.span_id, known.time) <> (staged.trace_id, staged.sp
 
 -- dropped --
 -- The staged events whose call was booked before, in a row that has left the ledger with its chunk since. What this
--- transaction itself has noted is not booked yet.
+-- transaction itself has noted is not booked yet. OFFSET 0 has each looked up by itself, never one table by the other.
 SELECT staged.place
 FROM staged_usage_events AS staged JOIN provider_calls AS known USING (call)
 WHERE known.xmin <> pg_current_xact_id()::xid
@@ -30,6 +30,7 @@ WHERE known.xmin <> pg_current_xact_id()::xid
         SELECT FROM usage_events AS booked
         WHERE (booked.trace_id, booked.span_id, booked.time) = (known.trace_id, known.span_id, known.time)
             AND booked.time BETWEEN %(earliest)s AND %(latest)s
+        OFFSET 0
     )
 ORDER BY place;
 
