@@ -2,6 +2,8 @@
 
 import os
 
+import hypothesis
+
 pytest_plugins = ["databases.fixtures"]
 
 # The simulated provider stands in for OpenAI; a host that nobody has named is not OpenAI.
@@ -10,3 +12,14 @@ os.environ.setdefault("SPANMETER_PROVIDER_HOSTS", "127.0.0.1=openai")
 # Tests read the spans that the application's tracing gets. What the pipeline does with records is
 # tested where it is switched on: in programs of their own.
 os.environ.setdefault("SPANMETER_EXPORTER", "none")
+
+if "SPANMETER_FUZZ_SECONDS" in os.environ:
+    # `make fuzz`: about as many examples as fit in the time, of those tests that are about any input at all.
+    examples = int(float(os.environ["SPANMETER_FUZZ_SECONDS"]) * 60)
+    hypothesis.settings.register_profile(
+        "long",
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    hypothesis.settings.load_profile("long")

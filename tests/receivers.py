@@ -56,15 +56,9 @@ class Receiver:
 
     def most_memory(self) -> float:
         """The most that the process ever had resident, in MiB."""
-        return self._status("VmHWM") / 1024
-
-    def open_files(self) -> int:
-        """How many descriptors it has."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
-
-    def _status(self, name: str) -> int:
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(name))
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
 
 
 class Receivers:

@@ -42,12 +42,16 @@ class Cluster:
 
     def create(self) -> None:
         """Make an empty server directory in place of whatever is there; the server stays down."""
-        shutil.rmtree(self.directory, ignore_errors=True)
-        self.directory.mkdir(parents=True)
-        if os.geteuid() == 0:
-            os.chown(self.directory, NOBODY, NOBODY)
+        self._make_directory()
         self._run("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale")
         self._configure({**_SETTINGS, **self.settings, "port": str(_free_port())})
+
+    def copy_of(self, primary: Cluster) -> None:
+        """Make a standby of a running server in place of whatever is there; it stays down."""
+        self._make_directory()
+        source = ("--host", "127.0.0.1", "--port", primary.port, "--username", "postgres")
+        self._run("pg_basebackup", *source, "--write-recovery-conf", "--checkpoint", "fast")
+        self._configure({"port": str(_free_port())})
 
     def start(self) -> None:
         """Start the server and wait until it accepts connections. Raises ProgramFailed."""
@@ -94,10 +98,14 @@ class Cluster:
     def data(self) -> Path:
         return self.directory / "data"
 
+    @property
+    def port(self) -> str:
+        """Of TCP on loopback."""
+        return self._port_file.read_text()
+
     def dsn(self, database: str = "postgres") -> str:
         """Connect as the superuser over TCP."""
-        port = self._port_file.read_text()
-        return f"postgresql://postgres@127.0.0.1:{port}/{database}"
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     @property
     def _log(self) -> Path:
@@ -106,6 +114,12 @@ class Cluster:
     @property
     def _port_file(self) -> Path:
         return self.directory / "port"
+
+    def _make_directory(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True)
+        if os.geteuid() == 0:
+            os.chown(self.directory, NOBODY, NOBODY)
 
     def _configure(self, settings: Mapping[str, str]) -> None:
         lines = {**settings, "unix_socket_directories": str(self.directory)}

@@ -31,22 +31,22 @@ def install() -> None:
     """Install TimescaleDB with apt-get if this release has it. Raises CannotProvide."""
     _NO_MAIN_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
     _NO_MAIN_CLUSTER.write_text("create_main_cluster = false\n")
-    _apt_install(_PACKAGE)
+    apt_install(_PACKAGE)
 
 
 def install_quietly(package: str) -> None:
     """Install a server's package without having the server started. Raises CannotProvide."""
-    _run("apt-get", "update", "--quiet")
+    run("apt-get", "update", "--quiet")
     # What would start it is told that the machine is in single-user mode.
-    _apt_install(package, RUNLEVEL="1")
+    apt_install(package, RUNLEVEL="1")
 
 
 def is_installable() -> bool:
     """Whether this release of Debian has the package, going by fresh lists."""
-    _run("apt-get", "update", "--quiet")
+    run("apt-get", "update", "--quiet")
     # apt-cache prints nothing for an unknown package, and a candidate of (none) for a known one
     # that no archive holds.
-    policy = _run("apt-cache", "policy", _PACKAGE)
+    policy = run("apt-cache", "policy", _PACKAGE)
     return "Candidate: " in policy and "Candidate: (none)" not in policy
 
 
@@ -70,16 +70,16 @@ def build_image(cache: Path) -> None:
             return
         print("Bringing TimescaleDB here for the tests: half a minute, once.", file=sys.stderr)
         if shutil.which("mmdebstrap") is None:
-            _apt_install("mmdebstrap")
+            apt_install("mmdebstrap")
         partial = cache / "image.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        _run(
+        run(
             "mmdebstrap",
             "--variant=minbase",
             f"--include={_PACKAGE}",
             _RELEASE,
             str(partial),
-            _mirror(),
+            mirror(),
         )
         partial.rename(_image_directory(cache))
 
@@ -88,9 +88,9 @@ def _image_directory(cache: Path) -> Path:
     return cache / f"{_RELEASE}-{_PACKAGE}-{platform.machine()}"
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """The archive that this machine's own apt uses."""
-    targets = _run("apt-get", "indextargets", "--format", "$(CREATED_BY) $(CODENAME) $(REPO_URI)")
+    targets = run("apt-get", "indextargets", "--format", "$(CREATED_BY) $(CODENAME) $(REPO_URI)")
     for target in targets.splitlines():
         created_by, codename, uri = target.split()
         if created_by == "Packages" and "-" not in codename:
@@ -98,11 +98,13 @@ def _mirror() -> str:
     raise CannotProvide("apt names no archive to take Debian packages from")
 
 
-def _apt_install(package: str, **further: str) -> None:
-    _run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", package, **further)
+def apt_install(package: str, **further: str) -> None:
+    """Install a package on this machine, with further variables of the environment. Raises CannotProvide."""
+    run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", package, **further)
 
 
-def _run(*command: str, **further: str) -> str:
+def run(*command: str, **further: str) -> str:
+    """What a command prints. Raises CannotProvide, with that, where it fails."""
     environment = {
         **os.environ,
         "DEBIAN_FRONTEND": "noninteractive",

@@ -16,7 +16,8 @@ SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 
 
 class GrpcService:
-    """Answers `Export`. The answer leaves `deadline_margin` seconds before the client's own deadline."""
+    """Answers `Export`. The answer leaves `deadline_margin` seconds before the client's own deadline, or after
+    half of the time if that is later."""
 
     def __init__(self, exports: Exports, counters: Counters, *, deadline_margin: float) -> None:
         self._exports = exports
@@ -30,7 +31,9 @@ class GrpcService:
 
     def export(self, body: bytes, context: grpc.ServicerContext) -> bytes:
         """Store what a serialized `ExportTraceServiceRequest` holds; the response, serialized."""
-        patience = context.time_remaining() - self._deadline_margin
+        left = context.time_remaining()
+        # Of a short deadline half is for the commit: it would be none of it.
+        patience = max(left - self._deadline_margin, left / 2)
         try:
             return self._exports(body, _host(context.peer()), patience=patience)
         except Refused as refusal:

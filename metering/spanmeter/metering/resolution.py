@@ -56,8 +56,8 @@ def key_of(event: UsageEvent) -> Key:
 
 def resolve(
     batch: Sequence[UsageEvent],
-    same_id: Iterable[tuple[int, Key]],
-    related: Iterable[tuple[int, Key]],
+    same_id: Sequence[tuple[int, Key]],
+    related: Sequence[tuple[int, Key]],
     booked: Lookup,
 ) -> Resolution:
     """Decide for the events of a batch, given what each may share its call with.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from psycopg import sql
@@ -35,9 +35,16 @@ class MustGoAlone(Exception):
     """The batch touches what other writers may be deciding on: it is to be written again, alone."""
 
 
+class Resolved(NamedTuple):
+    """Which of a batch count, and the places of those whose row was dropped: they are staged no more."""
+
+    resolution: Resolution
+    dropped: Sequence[int]
+
+
 def resolve_calls(
     connection: Connection, events: Sequence[UsageEvent], *, foreign: bool, alone: bool
-) -> Resolution:
+) -> Resolved:
     """Register the calls of the staged `events`, and decide which of them count.
 
     `foreign`: some are other libraries'. What is to be reversed is reversed; which of the staged ones count nothing is
@@ -45,17 +52,19 @@ def resolve_calls(
     """
     connection.execute(_SQL["own_links" if alone else "share_links"], (_LOCK,))
     registered = connection.execute(_SQL["register_calls"]).rowcount
-    same_id = _pairs(connection, "same_identity") if registered < len(events) else []
+    known = registered < len(events)
+    dropped = _unstage_dropped(connection, events) if known else []
+    same_id = _pairs(connection, "same_identity") if known else []
     if foreign:
         connection.execute(_SQL["add_foreign_calls"], _KINDS)
     related = _related(connection, events, foreign=foreign)
     if not same_id and not related:
-        return Resolution({}, {}, {})
+        return Resolved(Resolution({}, {}, {}), dropped)
     resolution = resolve(events, same_id, related, lambda keys: _booked(connection, keys))
     if (resolution.reversed or resolution.matched) and not alone:
         raise MustGoAlone
     _record(connection, resolution)
-    return resolution
+    return Resolved(resolution, dropped)
 
 
 def forget_calls(connection: Connection, before: datetime) -> int:
@@ -65,12 +74,23 @@ def forget_calls(connection: Connection, before: datetime) -> int:
     return connection.execute(_SQL["forget_calls"], (before,)).rowcount
 
 
+def _unstage_dropped(connection: Connection, events: Sequence[UsageEvent]) -> list[int]:
+    """What retention has dropped is not billed again when it is delivered again."""
+    dropped = [place for (place,) in connection.execute(_SQL["dropped"], _around(events))]
+    if dropped:
+        connection.execute(_SQL["unstage"], (dropped,))
+    return dropped
+
+
+def _around(events: Sequence[UsageEvent]) -> dict[str, datetime]:
+    times = [event.time for event in events]
+    return {"earliest": min(times) - _DAY, "latest": max(times) + _DAY}
+
+
 def _related(connection: Connection, events: Sequence[UsageEvent], *, foreign: bool) -> list[Pair]:
     related = _pairs(connection, "related_foreign", _KINDS)
     if foreign:
-        times = [event.time for event in events]
-        bounds = {**_KINDS, "earliest": min(times) - _DAY, "latest": max(times) + _DAY}
-        related += _pairs(connection, "related_booked", bounds)
+        related += _pairs(connection, "related_booked", {**_KINDS, **_around(events)})
     return related
 
 

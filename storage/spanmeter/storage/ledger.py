@@ -12,8 +12,7 @@ import psycopg
 from spanmeter.storage import faults
 from spanmeter.storage.connection import unavailable
 from spanmeter.storage.metered import (
-    CONFLICT,
-    CONFLICT_DETAIL,
+    QUARANTINED,
     REFUSED,
     Metered,
     Refused,
@@ -82,7 +81,7 @@ class LedgerWriter:
         refused: list[Refused] = []
         try:
             parts.append(self._commit(batch, rejected, producers))
-            refused += _conflicts(parts[0], 0)
+            refused += _quarantined(parts[0], 0)
         except faults.BatchRefused:
             self._book(batch, 0, parts, refused)
             spans = [
@@ -128,7 +127,7 @@ class LedgerWriter:
                 refused.append(Refused(start, REFUSED, str(error)))
                 return
         else:
-            refused += _conflicts(parts[-1], start)
+            refused += _quarantined(parts[-1], start)
             return
         middle = len(batch) // 2
         self._book(batch[:middle], start, parts, refused)
@@ -181,7 +180,8 @@ class LedgerWriter:
             )
 
 
-def _conflicts(committed: Committed, start: int) -> list[Refused]:
+def _quarantined(committed: Committed, start: int) -> list[Refused]:
     return [
-        Refused(start + place, CONFLICT, CONFLICT_DETAIL) for place in committed.added.conflicts
+        Refused(start + place, reason, QUARANTINED[reason])
+        for place, reason in committed.added.quarantined.items()
     ]

@@ -13,7 +13,14 @@ REFUSED: Final = "refused_by_database"
 CONFLICT: Final = "conflict"
 """`reason` of the rejected spans whose event is booked already, with other numbers or for another tenant."""
 
-CONFLICT_DETAIL: Final = "the span is booked already, with other numbers or for another tenant"
+DROPPED: Final = "dropped"
+"""`reason` of the rejected spans whose event was booked, in a row that has left the ledger with its chunk since."""
+
+QUARANTINED: Final = {
+    CONFLICT: "the span is booked already, with other numbers or for another tenant",
+    DROPPED: "the call was booked already, in a row that retention has dropped since",
+}
+"""What each of these reasons means."""
 
 
 class Metered(NamedTuple):
@@ -41,9 +48,9 @@ def refused_span(metered: Metered, detail: str) -> RejectedSpan:
     return _rejected(metered, REFUSED, detail)
 
 
-def conflicting_span(metered: Metered) -> RejectedSpan:
-    """The span of an event that contradicts the one booked by its key; that one stays as it is."""
-    return _rejected(metered, CONFLICT, CONFLICT_DETAIL)
+def quarantined_span(metered: Metered, reason: str) -> RejectedSpan:
+    """The span of an event that must not be booked for what is booked already; that stays as it is."""
+    return _rejected(metered, reason, QUARANTINED[reason])
 
 
 def _rejected(metered: Metered, reason: str, detail: str) -> RejectedSpan:

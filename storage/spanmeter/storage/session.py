@@ -8,7 +8,7 @@ from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
 from spanmeter.storage.calls import MustGoAlone
 from spanmeter.storage.connection import connect, database_errors
-from spanmeter.storage.metered import Metered, conflicting_span
+from spanmeter.storage.metered import Metered, quarantined_span
 from spanmeter.storage.producers import Producer, add_producers
 from spanmeter.storage.rejected import RejectedSpan, as_row
 from spanmeter.storage.staged_events import Added, StagedEvents, has_foreign
@@ -25,7 +25,7 @@ _REJECTED: Final = (
     "payload",
 )
 
-NOTHING: Final = Added(0, 0, ())
+NOTHING: Final = Added(0, 0, {})
 
 _SQL = statements.load("ledger")
 
@@ -95,7 +95,13 @@ class WriterSession:
         with self.connection.transaction():
             if events:
                 added = self._events.add(events, foreign=foreign, alone=alone)
-            spans = [*rejected, *(conflicting_span(batch[place]) for place in added.conflicts)]
+            spans = [
+                *rejected,
+                *(
+                    quarantined_span(batch[place], reason)
+                    for place, reason in added.quarantined.items()
+                ),
+            ]
             if spans:
                 self._rejected.stage(map(as_row, spans), _REJECTED)
                 kept = self._rejected.insert()

@@ -1,6 +1,6 @@
 """A batch of usage events on its way into the ledger: staged, each call resolved to one that counts, inserted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from psycopg import sql
@@ -11,6 +11,7 @@ from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
 from spanmeter.storage.calls import resolve_calls
 from spanmeter.storage.connection import Connection
+from spanmeter.storage.metered import CONFLICT, DROPPED
 from spanmeter.storage.staging import Staging
 
 _DUPLICATE_OF: Final = ("duplicate_of_trace_id", "duplicate_of_span_id", "duplicate_of_time")
@@ -31,11 +32,11 @@ _SQL = statements.load("once")
 
 class Added(NamedTuple):
     """What became of a batch: rows that are new, those of them that are further descriptions of a call, and the places
-    of events whose key is booked with other numbers."""
+    of events that are not booked for what is or was, each with the reason."""
 
     inserted: int
     same_call: int
-    conflicts: Sequence[int]
+    quarantined: Mapping[int, str]
 
 
 class StagedEvents:
@@ -55,12 +56,13 @@ class StagedEvents:
             ((*event, place, call_key(event)) for place, event in enumerate(events)),
             (*UsageEvent._fields, *_NOTES),
         )
-        resolution = resolve_calls(self._connection, events, foreign=foreign, alone=alone)
+        resolution, dropped = resolve_calls(self._connection, events, foreign=foreign, alone=alone)
         if resolution.duplicates:
             self._restage(events, resolution.duplicates)
         inserted = self._staging.insert()
-        conflicts = self._quarantined(events) if inserted < len(events) else []
-        return Added(inserted, len(resolution.duplicates), conflicts)
+        conflicts = self._conflicting(events) if inserted < len(events) else []
+        quarantined = {**dict.fromkeys(dropped, DROPPED), **dict.fromkeys(conflicts, CONFLICT)}
+        return Added(inserted, len(resolution.duplicates), quarantined)
 
     def _restage(self, events: Sequence[UsageEvent], duplicates: dict[int, Key]) -> None:
         self._connection.execute(_SQL["unstage"], (list(duplicates),))
@@ -71,7 +73,7 @@ class StagedEvents:
         )
         self._staging.stage(rows, (*UsageEvent._fields, *_NOTES, *_DUPLICATE_OF))
 
-    def _quarantined(self, events: Sequence[UsageEvent]) -> list[int]:
+    def _conflicting(self, events: Sequence[UsageEvent]) -> list[int]:
         times = [event.time for event in events]
         bounds = {"earliest": min(times), "latest": max(times)}
         places = [place for (place,) in self._connection.execute(self._conflicts, bounds)]

@@ -138,7 +138,7 @@ def test_malformed_bytes_are_invalid_and_never_to_be_sent_again(
     assert ledger.spans() == []
 
 
-def test_logs_sent_to_the_trace_service_are_invalid(client: Client) -> None:
+def test_fault_11_logs_sent_to_the_trace_service_are_invalid(client: Client) -> None:
     logs = ExportLogsServiceRequest()
     logs.resource_logs.add().scope_logs.add().log_records.add(time_unix_nano=1)
 
@@ -154,7 +154,7 @@ def test_other_services_are_unimplemented(client: Client) -> None:
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_limits_on_bytes_and_spans_are_kept(plain_dsn: str) -> None:
+def test_fault_09_limits_on_bytes_and_spans_are_kept(plain_dsn: str) -> None:
     settings = CollectorSettings(
         dsn=plain_dsn, grpc="127.0.0.1:0", max_request_bytes=100_000, max_request_spans=10
     )

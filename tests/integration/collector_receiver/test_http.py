@@ -200,7 +200,7 @@ BAD_REQUESTS: dict[str, tuple[bytes, str, dict[str, str], int]] = {
 @pytest.mark.parametrize(
     ("body", "content_type", "headers", "status"), BAD_REQUESTS.values(), ids=BAD_REQUESTS
 )
-def test_what_is_no_request_is_refused_with_a_status_and_harms_nobody(
+def test_fault_09_11_what_is_no_request_is_refused_with_a_status_and_harms_nobody(
     plain_dsn: str, body: bytes, content_type: str, headers: dict[str, str], status: int
 ) -> None:
     settings = CollectorSettings(
@@ -257,7 +257,7 @@ def test_a_port_that_is_taken_is_said_so(served: Collector, plain_dsn: str) -> N
         Collector(settings).start()
 
 
-def test_who_says_nothing_is_let_go_and_others_are_served(
+def test_fault_14_who_says_nothing_is_let_go_and_others_are_served(
     served: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_server, "HEADERS_TIMEOUT", 0.3)

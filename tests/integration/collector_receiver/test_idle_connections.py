@@ -48,7 +48,7 @@ def resident_kib(process: CollectorProcess) -> int:
 
 
 @pytest.mark.slow
-def test_idle_connections_cost_little_and_others_are_served(
+def test_fault_14_idle_connections_cost_little_and_others_are_served(
     start_collector: StartCollector, plain_dsn: str, connections: int
 ) -> None:
     process = start_collector(plain_dsn)
@@ -70,7 +70,7 @@ def test_idle_connections_cost_little_and_others_are_served(
 
 
 @pytest.mark.slow
-def test_silent_connections_over_http_are_let_go_and_others_are_served_meanwhile(
+def test_fault_14_silent_connections_over_http_are_let_go_and_others_are_served_meanwhile(
     plain_dsn: str, connections: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both ends are in this process, so it can have half as many."""
@@ -88,7 +88,7 @@ def test_silent_connections_over_http_are_let_go_and_others_are_served_meanwhile
         assert all(each.recv(1) == b"" for each in silent)
 
 
-def test_a_collector_takes_as_many_connections_as_the_machine_lets_it(plain_dsn: str) -> None:
+def test_fault_14_a_collector_takes_as_many_connections_as_the_machine_lets_it(plain_dsn: str) -> None:
     limited = 'ulimit -Sn 256; exec "$@"'
     program = [sys.executable, str(PROGRAM), plain_dsn, "127.0.0.1:0"]
     with subprocess.Popen(

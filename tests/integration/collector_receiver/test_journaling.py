@@ -121,7 +121,7 @@ def _until_killed(collector: CollectorProcess, client: Client) -> int:
         return sum(count.result() for count in counts)
 
 
-def test_what_a_dead_collector_left_is_replayed_by_one_that_runs(
+def test_fault_20_what_a_dead_collector_left_is_replayed_by_one_that_runs(
     plain_dsn: str, start_collector: StartCollector, tmp_path: Path
 ) -> None:
     """Replaying stops with the database away: what is left is there for the one that has a database."""

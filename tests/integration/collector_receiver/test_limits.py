@@ -50,7 +50,7 @@ def nested(path: tuple[int, ...], count: int) -> bytes:
         pytest.param((1, 2, 2, 9, 2, 5, 1), id="items of a list"),
     ],
 )
-def test_four_kib_that_would_become_gigabytes_are_refused_in_little_memory(
+def test_fault_10_four_kib_that_would_become_gigabytes_are_refused_in_little_memory(
     process: CollectorProcess, plain_dsn: str, path: tuple[int, ...]
 ) -> None:
     bomb = nested(path, 7_500_000)
@@ -67,7 +67,7 @@ def test_four_kib_that_would_become_gigabytes_are_refused_in_little_memory(
     assert len(Ledger(plain_dsn).spans()) == 20
 
 
-def test_a_gzip_bomb_beyond_the_limit_on_bytes_is_never_inflated_whole(
+def test_fault_09_a_gzip_bomb_beyond_the_limit_on_bytes_is_never_inflated_whole(
     process: CollectorProcess,
 ) -> None:
     with Client(process.address) as client:
@@ -81,7 +81,7 @@ def test_a_gzip_bomb_beyond_the_limit_on_bytes_is_never_inflated_whole(
         client.export(otlp.llm_request(1))
 
 
-def test_others_are_answered_while_bombs_come_in(process: CollectorProcess) -> None:
+def test_fault_10_others_are_answered_while_bombs_come_in(process: CollectorProcess) -> None:
     bomb = nested((1, 2, 2, 9), 7_500_000)
     with Client(process.address) as client, sending(lambda: gzipped(process, bomb)):
         slowest = 0.0
@@ -93,7 +93,7 @@ def test_others_are_answered_while_bombs_come_in(process: CollectorProcess) -> N
     assert slowest < 5
 
 
-def test_a_prompt_of_ten_megabytes_is_left_out_and_its_call_is_booked(
+def test_fault_12_a_prompt_of_ten_megabytes_is_left_out_and_its_call_is_booked(
     process: CollectorProcess, plain_dsn: str
 ) -> None:
     spans = [otlp.llm_span(), otlp.llm_span({"gen_ai.input.messages": TEN_MB}), otlp.llm_span()]
@@ -106,7 +106,7 @@ def test_a_prompt_of_ten_megabytes_is_left_out_and_its_call_is_booked(
     assert Ledger(plain_dsn).rejected() == []
 
 
-def test_a_dimension_of_ten_megabytes_is_rejected_alone(
+def test_fault_12_a_dimension_of_ten_megabytes_is_rejected_alone(
     process: CollectorProcess, plain_dsn: str
 ) -> None:
     large = [
@@ -126,7 +126,7 @@ def test_a_dimension_of_ten_megabytes_is_rejected_alone(
     assert len(Ledger(plain_dsn).spans()) == 2
 
 
-def test_one_who_floods_delays_another_by_little(plain_dsn: str) -> None:
+def test_fault_14_one_who_floods_delays_another_by_little(plain_dsn: str) -> None:
     """The senders are told apart by host; here, one speaks IPv4 and the other IPv6."""
     settings = CollectorSettings(dsn=plain_dsn, grpc="[::]:0", handlers=16, commit_rows=512)
     try:

@@ -75,7 +75,7 @@ def post(collector: Collector, authority: trustme.CA, client: trustme.LeafCert |
         connection.close()
 
 
-def test_who_shows_a_certificate_of_the_authority_is_let_in(
+def test_fault_17_who_shows_a_certificate_of_the_authority_is_let_in(
     served: Collector, authority: trustme.CA, plain_dsn: str
 ) -> None:
     client = authority.issue_cert("sender.example")
@@ -87,7 +87,7 @@ def test_who_shows_a_certificate_of_the_authority_is_let_in(
 
 
 @pytest.mark.parametrize("shown", ["no certificate", "one of another authority"])
-def test_who_shows_no_certificate_of_the_authority_is_not(
+def test_fault_17_who_shows_no_certificate_of_the_authority_is_not(
     served: Collector, authority: trustme.CA, plain_dsn: str, shown: str
 ) -> None:
     stranger = trustme.CA().issue_cert("sender.example")
@@ -102,7 +102,7 @@ def test_who_shows_no_certificate_of_the_authority_is_not(
     assert Ledger(plain_dsn).spans() == []
 
 
-def test_who_speaks_plainly_is_not_let_in(served: Collector, plain_dsn: str) -> None:
+def test_fault_17_who_speaks_plainly_is_not_let_in(served: Collector, plain_dsn: str) -> None:
     with (
         grpc.insecure_channel(served.addresses.grpc) as channel,
         pytest.raises(grpc.RpcError),

@@ -85,14 +85,14 @@ def test_a_read_only_server_is_unavailable_until_it_is_not(dsn: str) -> None:
 @pytest.mark.parametrize(
     ("configured", "used"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")]
 )
-def test_a_commit_is_durable_whatever_the_default(dsn: str, configured: str, used: str) -> None:
+def test_fault_04_a_commit_is_durable_whatever_the_default(dsn: str, configured: str, used: str) -> None:
     weak = make_conninfo(dsn, options=f"-c synchronous_commit={configured}")
     session = WriterSession(weak, statement_timeout=SECOND, lock_timeout=SECOND)
     with closing(session.connection) as connection:
         assert connection.execute("SHOW synchronous_commit").fetchone() == (used,)
 
 
-def test_a_server_that_does_not_flush_is_told_once(
+def test_fault_04_a_server_that_does_not_flush_is_told_once(
     own_timescale: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
     dsn = own_timescale.dsn()

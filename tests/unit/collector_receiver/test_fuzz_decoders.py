@@ -46,7 +46,7 @@ def is_message(body: bytes) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_requests_out_of_all_form(seed: int) -> None:
+def test_fault_21_requests_out_of_all_form(seed: int) -> None:
     tried = spans = 0
     for body in fuzzing.requests(seed):
         compiled = outcome(_otlp.decode, body)
@@ -71,7 +71,7 @@ def test_requests_with_more_than_is_taken(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_real_request_with_bytes_changed(seed: int) -> None:
+def test_fault_21_a_real_request_with_bytes_changed(seed: int) -> None:
     import random
 
     rng = random.Random(seed)
@@ -82,7 +82,7 @@ def test_a_real_request_with_bytes_changed(seed: int) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes(body: bytes) -> None:
+def test_fault_21_any_bytes(body: bytes) -> None:
     assert outcome(_otlp.decode, body) == outcome(parsed_spans.decode, body)
 
 

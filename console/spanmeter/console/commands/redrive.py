@@ -48,7 +48,8 @@ def redrive(
 
 def _in_words(redriven: "Redriven", *, dry_run: bool) -> str:
     would = "would be " if dry_run else ""
-    still = ", ".join(f"{count} {reason}" for reason, count in redriven.still.most_common())
+    most_first = sorted(redriven.still.items(), key=lambda each: (-each[1], each[0]))
+    still = ", ".join(f"{count} {reason}" for reason, count in most_first)
     return (
         f"{redriven.spans} rejected spans: {redriven.booked} {would}booked, "
         f"{redriven.not_llm} are no calls, {redriven.still.total()} {would}rejected again"

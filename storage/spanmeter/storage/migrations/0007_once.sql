@@ -85,6 +85,8 @@ CREATE TABLE foreign_calls (
     matched_child bytea,
     PRIMARY KEY (trace_id, span_id, time)
 );
+CREATE INDEX foreign_calls_parent ON foreign_calls (trace_id, parent_span_id);
+CREATE INDEX foreign_calls_wrappers ON foreign_calls (trace_id) WHERE wrapper;
 CREATE INDEX foreign_calls_time ON foreign_calls USING brin (time);
 
 COMMENT ON TABLE foreign_calls IS

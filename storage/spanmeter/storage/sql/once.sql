@@ -19,6 +19,21 @@ SELECT staged.place, known.trace_id, known.span_id, known.time
 FROM staged_usage_events AS staged JOIN provider_calls AS known USING (call)
 WHERE (known.trace_id, known.span_id, known.time) <> (staged.trace_id, staged.span_id, staged.time);
 
+-- dropped --
+-- The staged events whose call was booked before, in a row that has left the ledger with its chunk since. What this
+-- transaction itself has noted is not booked yet. OFFSET 0 has each looked up by itself, never one table by the other.
+SELECT staged.place
+FROM staged_usage_events AS staged JOIN provider_calls AS known USING (call)
+WHERE known.xmin <> pg_current_xact_id()::xid
+    AND known.time BETWEEN %(earliest)s AND %(latest)s
+    AND NOT EXISTS (
+        SELECT FROM usage_events AS booked
+        WHERE (booked.trace_id, booked.span_id, booked.time) = (known.trace_id, known.span_id, known.time)
+            AND booked.time BETWEEN %(earliest)s AND %(latest)s
+        OFFSET 0
+    )
+ORDER BY place;
+
 -- add_foreign_calls --
 -- Note the staged events of other libraries' spans.
 INSERT INTO foreign_calls (trace_id, span_id, time, parent_span_id, ended, wrapper)
@@ -27,36 +42,49 @@ FROM staged_usage_events WHERE NOT starts_with(scope_name, %(ours)s) ORDER BY tr
 ON CONFLICT (trace_id, span_id, time) DO NOTHING;
 
 -- related_foreign --
--- Other libraries' events directly around or inside the staged ones, and wrappers that they lie in. OFFSET keeps the
--- planner to the index: it knows nothing of a staging table.
+-- Other libraries' events directly around or inside the staged ones, and wrappers that they lie in: each found by an
+-- index of its own, since a trace may have any number of calls.
 SELECT staged.place, related.trace_id, related.span_id, related.time
 FROM staged_usage_events AS staged CROSS JOIN LATERAL (
     SELECT trace_id, span_id, time FROM foreign_calls
-    WHERE trace_id = staged.trace_id AND span_id <> staged.span_id AND (
-        span_id = staged.parent_span_id
-        OR parent_span_id = staged.span_id
-        OR (wrapper AND staged.time BETWEEN time AND ended)
-        OR (staged.operation = ANY (%(wrappers)s) AND time BETWEEN staged.time AND staged.time + staged.duration)
+    WHERE trace_id = staged.trace_id AND span_id = staged.parent_span_id
+    UNION ALL
+    SELECT trace_id, span_id, time FROM foreign_calls
+    WHERE trace_id = staged.trace_id AND parent_span_id = staged.span_id
+    UNION ALL
+    (
+        SELECT trace_id, span_id, time FROM foreign_calls
+        WHERE trace_id = staged.trace_id AND wrapper AND staged.time BETWEEN time AND ended
+        LIMIT 20
     )
-    OFFSET 0
+    UNION ALL
+    (
+        SELECT trace_id, span_id, time FROM foreign_calls
+        WHERE staged.operation = ANY (%(wrappers)s)
+            AND trace_id = staged.trace_id AND time BETWEEN staged.time AND staged.time + staged.duration
+        LIMIT 20
+    )
 ) AS related
-WHERE EXISTS (SELECT FROM foreign_calls);
+WHERE EXISTS (SELECT FROM foreign_calls) AND related.span_id <> staged.span_id;
 
 -- related_booked --
 -- The same among the booked events of any library, for staged events of other libraries.
 SELECT staged.place, related.trace_id, related.span_id, related.time
 FROM staged_usage_events AS staged CROSS JOIN LATERAL (
     SELECT trace_id, span_id, time FROM usage_events
-    WHERE trace_id = staged.trace_id AND span_id <> staged.span_id
+    WHERE trace_id = staged.trace_id AND span_id = staged.parent_span_id
         AND time BETWEEN %(earliest)s AND %(latest)s
-        AND (
-            span_id = staged.parent_span_id
-            OR parent_span_id = staged.span_id
-            OR (staged.operation = ANY (%(wrappers)s) AND time BETWEEN staged.time AND staged.time + staged.duration)
-        )
-    OFFSET 0
+    UNION ALL
+    SELECT trace_id, span_id, time FROM (
+        -- No index knows the parent: no more than so many calls made during the span are looked at.
+        SELECT trace_id, span_id, time, parent_span_id FROM usage_events
+        WHERE trace_id = staged.trace_id AND time BETWEEN %(earliest)s AND %(latest)s
+            AND time BETWEEN staged.time - interval '1 minute' AND staged.time + staged.duration
+        LIMIT 200
+    ) AS during
+    WHERE parent_span_id = staged.span_id OR staged.operation = ANY (%(wrappers)s)
 ) AS related
-WHERE NOT starts_with(staged.scope_name, %(ours)s);
+WHERE NOT starts_with(staged.scope_name, %(ours)s) AND related.span_id <> staged.span_id;
 
 -- booked --
 -- Booked events by key: each with the key of the one it is a further description of, the reference to the one that
