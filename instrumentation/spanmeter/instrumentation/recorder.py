@@ -68,7 +68,7 @@ class Recorder:
             # There is no tracing here, or it is switched off: then nobody else makes ids.
             ids = _made_below(parent)
             span = NonRecordingSpan(ids)
-        lineage.record_begun(ids, parent, context)
+        lineage.record_begun(ids, parent)
         return Recording(self, span, ids, parent, name, kind, start, attributes)
 
 

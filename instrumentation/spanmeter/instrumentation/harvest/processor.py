@@ -14,6 +14,7 @@ from spanmeter.instrumentation.harvest import lineage
 from spanmeter.instrumentation.harvest.lineage import Open
 from spanmeter.instrumentation.harvest.metered import metered
 from spanmeter.instrumentation.harvest.recognising import (
+    TELLTALES,
     is_about_models,
     is_call,
     is_own,
@@ -54,18 +55,19 @@ class Harvester(SpanProcessor):
         ids = span.get_span_context()
         opened = Open(
             lineage.open_span(span.parent),
-            context=context,
+            context,
             recorded=current_call(context) is not None,
             sampled=ids.trace_flags.sampled,
         )
         lineage.opened(ids.span_id, opened)
-        first = starting.taken(ids.trace_id, span.name)
-        if first is None and not _is_probable(span):
+        seen = starting.taken(ids.trace_id, span.name)
+        first = _first(span) if seen is None else seen[0]
+        if first is None:
             return
         # Other processors, or the sampler, may have added some.
-        present = {**(span.attributes or {}), **(first or {})}
+        present = {**(span.attributes or {}), **first}
         opened.attributes = keep_attributes(span, present)
-        opened.whole = first is not None
+        opened.whole = seen is not None
         self._identify(span, opened, present)
 
     def _identify(self, span: Span, opened: Open, present: Mapping[str, object]) -> None:
@@ -85,12 +87,13 @@ class Harvester(SpanProcessor):
             return
         if opened is None:
             # It was open before we were here.
-            opened = Open(
-                lineage.open_span(span.parent), context=Context(), recorded=False, sampled=True
-            )
-        attributes = {**metered(span.attributes or {}), **(opened.attributes or {})}
+            opened = Open(lineage.open_span(span.parent), Context(), recorded=False, sampled=True)
+        attributes = opened.attributes or span.attributes or {}
+        # The SDK's attributes take long to look up, and not to go through: this is for every span.
+        if TELLTALES.isdisjoint(attributes):
+            return
         if self.pipeline is not None and _is_to_record(span, ids, opened, attributes):
-            _record(self.pipeline, span, ids, opened, attributes)
+            _record(self.pipeline, span, ids, opened, metered(attributes))
 
 
 def _is_to_record(
@@ -140,8 +143,12 @@ def _attributed(opened: Open, attributes: Mapping[str, object], scope: str) -> M
     return attributed
 
 
-def _is_probable(span: ReadableSpan) -> bool:
-    return is_about_models(_scope(span)[0]) or is_probable(span.name, span.attributes)
+def _first(span: ReadableSpan) -> Mapping[str, object] | None:
+    """What there is of the first attributes of a span that no sampler of ours has seen, if it is
+    probably about a model."""
+    attributes = span.attributes or {}
+    about_models = is_about_models(_scope(span)[0]) or is_probable(span.name, attributes)
+    return attributes if about_models else None
 
 
 def _scope(span: ReadableSpan) -> tuple[str, str]:
