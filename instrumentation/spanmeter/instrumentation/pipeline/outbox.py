@@ -118,6 +118,15 @@ class Outbox:
             self._told = batch.dropped
             self.waiting_since = time.monotonic()
 
+    def put_back(self, batch: Batch) -> None:
+        """What was taken is not delivered: it is to be taken again."""
+        with self._lock:
+            if batch is not self._in_hand:
+                return
+            if not self._from_memory and self._spool:
+                self._spool.put_back()
+            self._in_hand = None
+
     def to_disk(self) -> bool:
         """From now on, until all is delivered, records go to disk, and those in memory first.
 

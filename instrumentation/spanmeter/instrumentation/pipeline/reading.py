@@ -41,6 +41,10 @@ class Reader:
                 break
         return records
 
+    def go_back(self) -> None:
+        """What was taken since the segment was settled is to be taken again."""
+        self.position = self._segment.settled
+
     def _understood(self, each: Frame) -> Record | None:
         self.damaged += each.skipped
         match each.kind:

@@ -152,7 +152,11 @@ class Sender:
         batch = source.take()
         if batch is None:
             return False
-        refusals = self._delivery.deliver(batch, self._outbox.to_disk)
+        try:
+            refusals = self._delivery.deliver(batch, self._outbox.to_disk)
+        except Exception:
+            source.put_back(batch)
+            raise
         if refusals:
             lost = bury(self._directory, batch, refusals)
             self.tally.dead += len(refusals) - lost
@@ -180,7 +184,8 @@ class Sender:
         """Seconds until there may be something to do."""
         if not self._outbox.waiting:
             return LOOK_EVERY if self._adopted else 60.0
-        return max(0.0, self._outbox.waiting_since + LINGER - time.monotonic())
+        # Never 0: records that the disk has lost wait for ever.
+        return max(0.05, self._outbox.waiting_since + LINGER - time.monotonic())
 
     def _wait(self, seconds: float) -> bool:
         """Waits to try again, less long if somebody is in a hurry; whether to go on."""
