@@ -1,6 +1,7 @@
 """The span processor that passes on what the spans of others tell of the use of models."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from opentelemetry.context import Context, get_current
@@ -9,6 +10,7 @@ from opentelemetry.trace import SpanContext, StatusCode
 
 from spanmeter.instrumentation.call import current_call
 from spanmeter.instrumentation.callsite import callsite
+from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.harvest import lineage
 from spanmeter.instrumentation.harvest.lineage import Open
@@ -64,6 +66,7 @@ class Harvester(SpanProcessor):
         first = _first(span) if seen is None else seen[0]
         if first is None:
             return
+        aside.ready()
         # Other processors, or the sampler, may have added some.
         present = {**(span.attributes or {}), **first}
         opened.attributes = keep_attributes(span, present)
@@ -93,7 +96,12 @@ class Harvester(SpanProcessor):
         if TELLTALES.isdisjoint(attributes):
             return
         if self.pipeline is not None and _is_to_record(span, ids, opened, attributes):
-            _record(self.pipeline, span, ids, opened, metered(attributes))
+            attributes = opened.attributes or metered(attributes)
+            # A stream that nobody closed may end its span while this thread holds the pipeline's lock.
+            aside.run(partial(_record, self.pipeline, span, ids, opened, attributes))
+            if tells_usage(attributes):
+                # Whatever it is inside of tells of the same usage again.
+                lineage.covered(opened.outer)
 
 
 def _is_to_record(
@@ -104,6 +112,7 @@ def _is_to_record(
     return not lineage.is_response_recorded(attributes.get(names.RESPONSE_ID), ids.trace_id)
 
 
+@guarded
 def _record(
     pipeline: Pipeline,
     span: ReadableSpan,
@@ -129,9 +138,6 @@ def _record(
         trace_state=ids.trace_state.to_header() if ids.trace_state else "",
         dropped_attributes=0 if opened.whole else span.dropped_attributes,
     )
-    if tells_usage(attributes):
-        # Whatever it is inside of tells of the same usage again.
-        lineage.covered(opened.outer)
 
 
 def _attributed(opened: Open, attributes: Mapping[str, object], scope: str) -> Mapping[str, object]:
