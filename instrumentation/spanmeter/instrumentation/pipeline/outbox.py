@@ -133,12 +133,7 @@ class Outbox:
         Whether what was taken is among these: then it has to be taken anew.
         """
         with self._lock:
-            self._to_disk = True
-            if self._in_hand is None or not self._from_memory:
-                return False
-            self._in_hand = None
-            self._spill()
-            return True
+            return self._turn_to_disk()
 
     def close(self) -> None:
         """Leaves on disk what is not delivered, to whichever process comes. `put` still works."""
@@ -158,7 +153,19 @@ class Outbox:
         """The segments that are being written or delivered."""
         return self._spool.paths() if self._spool else set()
 
+    def _turn_to_disk(self) -> bool:
+        self._to_disk = True
+        if self._in_hand is None or not self._from_memory:
+            return False
+        self._in_hand = None
+        self._spill()
+        return True
+
     def _keep(self, record: Record) -> bool:
+        size = len(record.span)
+        if self._memory_bytes + size > MAX_MEMORY and self._spool and not self._to_disk:
+            # A collector that is slow is as good as away.
+            self._turn_to_disk()
         if self._to_disk and self._spool is not None and self._spill():
             kept = self._spool.put(record)
             if kept is not Kept.UNWRITABLE:
@@ -168,7 +175,6 @@ class Outbox:
                 "cannot write to %s; records are kept in memory",
                 self._spool.directory.path,
             )
-        size = len(record.span)
         if self._memory_bytes + size > MAX_MEMORY:
             return False
         self._memory.append(record)

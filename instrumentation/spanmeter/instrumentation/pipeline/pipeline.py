@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -108,9 +109,10 @@ class Pipeline:
     def flush(self, timeout: float = 10.0) -> bool:
         """Delivers at once what there is. Whether, after so many seconds at most, the collector has
         acknowledged every record that this process had kept; records that it refused are not."""
+        deadline = time.monotonic() + timeout
         _settle(timeout)
         process = self._process
-        return process is None or process.sender.flush(timeout)
+        return process is None or process.sender.flush(deadline - time.monotonic())
 
     def shutdown(self, timeout: float | None = None) -> None:
         """Delivers what it can in so many seconds (by default `exit_timeout`), and leaves the rest on

@@ -48,12 +48,15 @@ class Process:
         spool = Spool(self.directory, encoded, sync=settings.sync) if self.directory else None
         self.outbox = Outbox(spool, encoded, write_ahead=settings.write_ahead)
         self.sender = Sender(self.outbox, self.directory, settings.destination)
+        self._gave_up = False
 
     def end(self, timeout: float) -> None:
         """Delivers what it can in so many seconds, and leaves the rest on disk."""
         durable = self.directory is not None
         self.outbox.to_disk()
-        self.sender.flush(timeout, until_failure=durable)
+        # More than one exit handler may come here: nobody waits a second time for what did not work.
+        if not self._gave_up:
+            self._gave_up = not self.sender.flush(timeout, until_failure=durable)
         self.sender.stop(STOPPING)
         self.outbox.close()
 
