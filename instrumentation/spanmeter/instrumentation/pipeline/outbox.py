@@ -77,11 +77,11 @@ class Outbox:
             if not kept:
                 self._drop()
                 return 0
-            waiting = self.waiting
-            if not waiting:
-                self.waiting_since = time.monotonic()
             self._kept += 1
-            return waiting + 1
+            waiting = self.waiting
+            if waiting == 1:
+                self.waiting_since = time.monotonic()
+            return waiting
 
     def drop(self, count: int) -> None:
         """Counts records that are lost."""
@@ -166,7 +166,7 @@ class Outbox:
         if self._memory_bytes + size > MAX_MEMORY and self._spool and not self._to_disk:
             # A collector that is slow is as good as away.
             self._turn_to_disk()
-        if self._to_disk and self._spool is not None and self._spill():
+        if self._to_disk and self._spool is not None and (not self._memory or self._spill()):
             kept = self._spool.put(record)
             if kept is not Kept.UNWRITABLE:
                 return kept is Kept.YES

@@ -107,9 +107,10 @@ class Segment:
 
     def append(self, framed: bytes) -> None:
         """Writes a frame, for which there must be room. Raises `OSError`."""
-        if os.pwrite(self._descriptor, framed, self.written) != len(framed):
+        written = os.pwrite(self._descriptor, framed, self.written)
+        if written != len(framed):
             raise OSError(f"{self.path}: a record was not written whole")
-        self.written += len(framed)
+        self.written += written
 
     def has_room(self, size: int) -> bool:
         return self.written + size <= self.reserved
