@@ -77,10 +77,11 @@ class Outbox:
             if not kept:
                 self._drop()
                 return 0
-            self._kept += 1
-            waiting = self.waiting
+            waiting = self.waiting + 1
             if waiting == 1:
+                # Before it is counted: the sender looks without the lock.
                 self.waiting_since = time.monotonic()
+            self._kept += 1
             return waiting
 
     def drop(self, count: int) -> None:
