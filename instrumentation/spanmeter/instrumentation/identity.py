@@ -55,6 +55,11 @@ def identity_in(context: Context | None = None) -> Identity:
     return found or cast("Identity", get_value(_SUSPENDED, context) or {})
 
 
+def is_settled(context: Context) -> bool:
+    """Whether it was said in a context whose it is, be it nobody's."""
+    return _SUSPENDED in context
+
+
 def with_identity(identity: Identity, context: Context | None = None) -> Context:
     """A context in which `identity` is in force, in place of any other; foreign baggage stays."""
     context = get_current() if context is None else context

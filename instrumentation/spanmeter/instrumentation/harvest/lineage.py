@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext
 
 from spanmeter.instrumentation.guard import report
-from spanmeter.instrumentation.identity import Identity, identity_in
+from spanmeter.instrumentation.identity import Identity, identity_in, is_settled
 from spanmeter.metering import attributes as names
 
 MAX_OPEN: Final = 10_000
@@ -61,7 +61,8 @@ class Open:
         """Whose span it is: what was in force where it started, else around it."""
         span: Open | None = self
         while span is not None:
-            if identity := identity_in(span.context):
+            identity = identity_in(span.context)
+            if identity or is_settled(span.context):
                 return identity
             span = span.outer
         return {}

@@ -6,7 +6,7 @@ from typing import Final
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.trace import SpanContext, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from spanmeter.instrumentation.call import current_call
 from spanmeter.instrumentation.callsite import callsite
@@ -25,6 +25,7 @@ from spanmeter.instrumentation.harvest.recognising import (
 )
 from spanmeter.instrumentation.harvest.sampling import starting
 from spanmeter.instrumentation.harvest.whole import keep_attributes
+from spanmeter.instrumentation.identity import without_identity
 from spanmeter.instrumentation.missing_tenant import no_tenant
 from spanmeter.instrumentation.pipeline.pipeline import Pipeline
 from spanmeter.metering import attributes as names
@@ -55,6 +56,9 @@ class Harvester(SpanProcessor):
         if is_own(_scope(span)[0]):
             return
         ids = span.get_span_context()
+        if span.kind is SpanKind.SERVER:
+            # It begins with what anybody may claim: whether that is believed is told inside.
+            context = without_identity(context)
         opened = Open(
             lineage.open_span(span.parent),
             context,
