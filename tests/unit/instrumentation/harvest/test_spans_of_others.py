@@ -194,9 +194,16 @@ def test_that_was_begun_before_says_what_it_has_lost(application: MakeApplicatio
     assert app.record().span.dropped_attributes_count == 5
 
 
-def test_of_a_tracer_that_was_made_before_is_a_record_too(application: MakeApplication) -> None:
+@pytest.mark.parametrize("older_sdk", [False, True])
+def test_of_a_tracer_that_was_made_before_is_a_record_too(
+    application: MakeApplication,
+    older_sdk: bool,  # noqa: FBT001 (parametrized)
+) -> None:
     app = application(harvested=False, sampler=ALWAYS_OFF)
     tracer = app.tracer()
+    if older_sdk:
+        # Which kept no account of its tracers.
+        del app.tracer_provider._tracers  # pyright: ignore[reportPrivateUsage]
     harvest(app.tracer_provider)
 
     tracer.start_span("chat gpt-4o", attributes=CHAT).end()
