@@ -55,10 +55,11 @@ def put_attributes(parts: list[bytes], attributes: Mapping[str, object]) -> None
         of_name = known.get(name) or _learn(name)
         kind = type(value)
         if kind is str:
+            written: str = value  # type: ignore[assignment]
             try:
-                encoded = value.encode()  # type: ignore[attr-defined]
+                encoded = written.encode()
             except UnicodeEncodeError:
-                encoded = text(value)  # type: ignore[arg-type]
+                encoded = text(written)
             length = len(encoded)
             append(of_name.before_text.get(length) or of_name.text(length))
             append(encoded)
