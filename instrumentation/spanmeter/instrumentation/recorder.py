@@ -4,6 +4,7 @@ The tracing gets a span of each as well, with the same ids and times, so that th
 is no pipeline that span is all there is, and is the record itself.
 """
 
+import os
 import random
 import time
 from collections.abc import Mapping
@@ -31,6 +32,10 @@ from spanmeter.instrumentation.version import VERSION
 from spanmeter.metering import attributes as names
 
 Value = str | int | float | bool
+
+_random: Final = random.Random()  # noqa: S311 (no secret)
+"""Not the application's generator: seeded, as in tests and training, that makes the same ids in each run."""
+os.register_at_fork(after_in_child=_random.seed)
 
 
 class Repeated(NamedTuple):
@@ -177,10 +182,10 @@ class Recording:
 
 def _made_below(parent: SpanContext) -> SpanContext:
     """Ids for what the tracing makes none for, in its parent's trace."""
-    trace_id = parent.trace_id or random.getrandbits(128)
+    trace_id = parent.trace_id or _random.getrandbits(128)
     return SpanContext(
         trace_id,
-        random.getrandbits(64) or 1,
+        _random.getrandbits(64) or 1,
         is_remote=False,
         trace_flags=parent.trace_flags,
         trace_state=parent.trace_state,
