@@ -88,7 +88,12 @@ class Aside:
     def _work(self) -> None:
         jobs = self._jobs
         while True:
-            jobs.get()()
+            _do(jobs.get())
+
+
+@guarded
+def _do(job: Callable[[], None]) -> None:
+    job()
 
 
 def _note_collection(phase: str, info: dict[str, Any]) -> None:
