@@ -135,7 +135,11 @@ class Segment:
 
     def close(self) -> None:
         """Gives the lock up, and the file to whoever takes it."""
-        os.close(self._descriptor)
+        # No number that was closed here may be written to or closed later: it may be another's file by
+        # then, of the application's, say.
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def remove(self) -> None:
         """Deletes the file."""
