@@ -107,6 +107,13 @@ class Pipeline:
             return
         process.sender.notice(waiting)
 
+    @guarded
+    def adopt(self) -> None:
+        """Delivers what processes of the service have left that died, if any have. Without it they wait
+        for the first record of this process."""
+        if Process.finds_leftovers(self.settings, self._resource) and (process := self._begin()):
+            process.sender.look()
+
     def flush(self, timeout: float = 10.0) -> bool:
         """Delivers at once what there is. Whether, after so many seconds at most, the collector has
         acknowledged every record that this process had kept; records that it refused are not."""
