@@ -11,7 +11,7 @@ from spanmeter.instrumentation.attempt import Attempt, first_seen
 from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading
 from spanmeter.instrumentation.entering import Entry
 from spanmeter.instrumentation.guard import guarded, report
-from spanmeter.instrumentation.recorder import Recorder
+from spanmeter.instrumentation.recorder import Recorder, Repeated
 from spanmeter.metering import attributes as names
 
 _CALL: Final = create_key("spanmeter-call")
@@ -26,7 +26,7 @@ class Call:
 
     `context` is the application's own, in which the call was made. `http_client` is the object that
     sends the library's requests: requests of any other, made in the meantime, are none of this
-    call's. `attributes` are those of each of its spans, `private` what `identity.set_aside` says of
+    call's. `repeated` and `attributes` are those of each of its spans, `private` what `identity.set_aside` says of
     its context. `hides_usage` is whether the usage event of its stream was asked for by us.
     """
 
@@ -34,6 +34,7 @@ class Call:
         "_attributes",
         "_current",
         "_recorder",
+        "_repeated",
         "attempts",
         "body",
         "context",
@@ -55,11 +56,13 @@ class Call:
         context: Context,
         private: Mapping[str, object],
         http_client: object,
+        repeated: Repeated,
         attributes: Mapping[str, str | int | bool],
         body: Json,
     ) -> None:
         self._recorder = recorder
         self._current: Attempt | None = None
+        self._repeated = repeated
         self._attributes = attributes
         self.private = private
         self.body = body
@@ -87,6 +90,7 @@ class Call:
             name if self.model is None else f"{name} {self.model}",
             self.context,
             {**self._attributes, names.USAGE_ATTEMPT: self.attempts},
+            repeated=self._repeated,
         )
         self._current = Attempt(
             recording, self.endpoint, self.provider, self.model, self.body, self.result
@@ -99,7 +103,8 @@ class Call:
         if not first_seen(self.provider, reading.response_id):
             return
         operation = reading.operation or names.CHAT
-        attributes: dict[str, str | int | bool] = {
+        attributes: dict[str, str | int | float | bool] = {
+            **self._repeated.attributes,
             **self._attributes,
             names.OPERATION_NAME: operation,
         }

@@ -34,10 +34,17 @@ class Aside:
         # Its `put` may be interrupted by another `put` in the same thread, as no other queue's may.
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._starting = threading.RLock()
 
     def ready(self) -> None:
         """Starts the thread, if it does not run: not possible any more once the collector is at
         work."""
+        if self._thread is None or not self._thread.is_alive():
+            with self._starting:
+                self._start()
+
+    def _start(self) -> None:
+        # Of two threads one could be at work still when the other is done with all there is.
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._work, name="spanmeter-aside", daemon=True)
             self._thread.start()
@@ -81,7 +88,12 @@ class Aside:
     def _work(self) -> None:
         jobs = self._jobs
         while True:
-            jobs.get()()
+            _do(jobs.get())
+
+
+@guarded
+def _do(job: Callable[[], None]) -> None:
+    job()
 
 
 def _note_collection(phase: str, info: dict[str, Any]) -> None:

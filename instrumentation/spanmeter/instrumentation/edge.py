@@ -5,12 +5,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 
 from spanmeter.instrumentation.carrying import received
 from spanmeter.instrumentation.context import UsageContext, usage
 from spanmeter.instrumentation.entering import Entry
-from spanmeter.instrumentation.identity import identity_in, with_identity, without_identity
+from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.identity import with_identity, without_identity
 from spanmeter.instrumentation.trust import Trust, trust
 
 Request = TypeVar("Request")
@@ -90,7 +91,8 @@ class Edge(Generic[Request]):
         if context is not None:
             # Nothing of the baggage that came in is inherited, even for the same tenant.
             return Entry(with_identity(usage(context).identity))
-        return Entry(self._claimed(request) if self._is_trusted(request) else without_identity())
+        claimed = self._claimed(request) if self._is_trusted(request) else None
+        return Entry(without_identity() if claimed is None else claimed)
 
     def _from_headers(self, request: Request) -> UsageContext | None:
         if not self._headers:
@@ -99,10 +101,9 @@ class Edge(Generic[Request]):
         values = {field: _only(given, name) for field, name in self._headers.items()}
         return UsageContext(**cast(Any, values)) if values.get("tenant_id") else None
 
+    @guarded
     def _claimed(self, request: Request) -> Context:
-        """The context that a request claims for itself."""
-        if identity_in():
-            return get_current()  # which OpenTelemetry's own middleware has made
+        """The context that a request claims for itself, whatever its server was started in."""
         given = self._protocol.headers(request)
         return received({name: ",".join(values) for name, values in given.items()})
 

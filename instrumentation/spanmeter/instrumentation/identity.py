@@ -55,6 +55,11 @@ def identity_in(context: Context | None = None) -> Identity:
     return found or cast("Identity", get_value(_SUSPENDED, context) or {})
 
 
+def is_settled(context: Context) -> bool:
+    """Whether it was said in a context whose it is, be it nobody's."""
+    return _SUSPENDED in context
+
+
 def with_identity(identity: Identity, context: Context | None = None) -> Context:
     """A context in which `identity` is in force, in place of any other; foreign baggage stays."""
     context = get_current() if context is None else context
@@ -71,7 +76,12 @@ def set_aside(context: Context) -> tuple[Identity, Mapping[str, object]]:
     """The identity in force, and the values to be set in a context that a provider is called in:
     there it is out of the baggage, and still `identity_in` it."""
     entries = _entries(context)
-    identity = {name: str(value) for name, value in entries.items() if is_ours(name)}
+    identity = {
+        name: str(value)
+        for name, value in entries.items()
+        # `is_ours`, at every call.
+        if name in IDENTITY_NAMES or name.startswith(names.USAGE_DIMENSION_PREFIX)
+    }
     if not identity:
         return cast("Identity", get_value(_SUSPENDED, context) or {}), {}
     foreign = _foreign(entries) if len(identity) < len(entries) else {}

@@ -2,7 +2,7 @@
 asked of whom."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import wrapt
@@ -23,7 +23,7 @@ from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.identity import set_aside
 from spanmeter.instrumentation.installed import Coverage, Installed
 from spanmeter.instrumentation.missing_tenant import is_refused, no_tenant
-from spanmeter.instrumentation.recorder import Recorder
+from spanmeter.instrumentation.recorder import Recorder, Repeated
 from spanmeter.instrumentation.transport import patch_httpx
 from spanmeter.instrumentation.version import VERSION
 from spanmeter.metering import attributes as names
@@ -182,21 +182,10 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             return None
         context = get_current()
         identity, private = set_aside(context)
-        attributes: dict[str, str | int | bool] = {
-            names.OPERATION_NAME: request.endpoint.operation,
-            names.PROVIDER_NAME: request.provider,
-            names.SERVER_ADDRESS: request.server_address,
-            names.SERVER_PORT: request.server_port,
-            **identity,
-        }
-        if request.model is not None:
-            attributes[names.REQUEST_MODEL] = request.model
-        if request.streamed:
-            attributes[names.REQUEST_STREAM] = True
-        if request.region is not None:
-            attributes[names.USAGE_REGION] = request.region
+        attributes = identity
         if names.TENANT_ID not in identity:
-            attributes[names.USAGE_CALLSITE] = place = callsite(self.package) or "unknown"
+            place = callsite(self.package) or "unknown"
+            attributes = {**identity, names.USAGE_CALLSITE: place}
             # What was made earlier costs nothing any more.
             fetches = request.endpoint.fetches or request.endpoint.results is not None
             no_tenant(self.package, place, refusable=not (request.is_sent or fetches))
@@ -208,9 +197,46 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             context=context,
             private=private,
             http_client=request.http_client,
+            repeated=_repeated(
+                request.endpoint.operation,
+                request.provider,
+                request.server_address,
+                request.server_port,
+                request.model,
+                request.region,
+                streamed=request.streamed,
+            ),
             attributes=attributes,
             body=request.body,
         )
+
+
+# An application asks for few models, over and over.
+@lru_cache(maxsize=1024)
+def _repeated(
+    operation: str,
+    provider: str,
+    address: str,
+    port: int,
+    model: str | None,
+    region: str | None,
+    *,
+    streamed: bool,
+) -> Repeated:
+    """The attributes of requests for the same."""
+    attributes: dict[str, str | int | bool] = {
+        names.OPERATION_NAME: operation,
+        names.PROVIDER_NAME: provider,
+        names.SERVER_ADDRESS: address,
+        names.SERVER_PORT: port,
+    }
+    if model is not None:
+        attributes[names.REQUEST_MODEL] = model
+    if streamed:
+        attributes[names.REQUEST_STREAM] = True
+    if region is not None:
+        attributes[names.USAGE_REGION] = region
+    return Repeated.of(attributes)
 
 
 def _kept_private() -> Entry:

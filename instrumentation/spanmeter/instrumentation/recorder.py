@@ -4,10 +4,11 @@ The tracing gets a span of each as well, with the same ids and times, so that th
 is no pipeline that span is all there is, and is the record itself.
 """
 
+import os
 import random
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.trace import (
@@ -24,12 +25,32 @@ from opentelemetry.trace import (
 
 from spanmeter.instrumentation.guard import report
 from spanmeter.instrumentation.harvest import lineage
+from spanmeter.instrumentation.pipeline.attribute_fields import encoded_attributes
 from spanmeter.instrumentation.pipeline.pipeline import Pipeline
 from spanmeter.instrumentation.pipeline.shared import shared
 from spanmeter.instrumentation.version import VERSION
 from spanmeter.metering import attributes as names
 
 Value = str | int | float | bool
+
+_random: Final = random.Random()  # noqa: S311 (no secret)
+"""Not the application's generator: seeded, as in tests and training, that makes the same ids in each run."""
+os.register_at_fork(after_in_child=_random.seed)
+
+
+class Repeated(NamedTuple):
+    """Attributes that many records have in common, and what they are in each: bytes that are made once."""
+
+    attributes: Mapping[str, Value]
+    encoded: bytes
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, Value]) -> "Repeated":
+        """These attributes."""
+        return cls(attributes, encoded_attributes(attributes))
+
+
+_NOT_REPEATED: Final = Repeated({}, b"")
 
 
 class Recorder:
@@ -50,15 +71,21 @@ class Recorder:
         context: Context,
         attributes: Mapping[str, Value],
         *,
+        repeated: Repeated = _NOT_REPEATED,
         kind: SpanKind = SpanKind.CLIENT,
         start_ns: int | None = None,
     ) -> "Recording":
-        """Begins a record of what is being done in a context; times are nanoseconds since 1970."""
+        """Begins a record of what is being done in a context; times are nanoseconds since 1970. Its
+        attributes are the `repeated` ones and those of its own, no name in both."""
         start = time.time_ns() if start_ns is None else start_ns
         parent = get_current_span(context).get_span_context()
         try:
             span = self.tracer.start_span(
-                name, context=context, kind=kind, attributes=attributes, start_time=start
+                name,
+                context=context,
+                kind=kind,
+                attributes={**repeated.attributes, **attributes},
+                start_time=start,
             )
         except Exception as exc:  # noqa: BLE001 - the tracing is the application's, the record is not
             report("Recorder.begin", exc)
@@ -68,14 +95,24 @@ class Recorder:
             # There is no tracing here, or it is switched off: then nobody else makes ids.
             ids = _made_below(parent)
             span = NonRecordingSpan(ids)
-        lineage.record_begun(ids, parent, context)
-        return Recording(self, span, ids, parent, name, kind, start, attributes)
+        lineage.record_begun(ids, parent)
+        return Recording(self, span, ids, parent, name, kind, start, repeated, attributes)
 
 
 class Recording:
     """A record in the making. `span` is what the application's tracing sees of it."""
 
-    __slots__ = ("_attributes", "_ids", "_kind", "_name", "_parent", "_recorder", "_start", "span")
+    __slots__ = (
+        "_attributes",
+        "_ids",
+        "_kind",
+        "_name",
+        "_parent",
+        "_recorder",
+        "_repeated",
+        "_start",
+        "span",
+    )
 
     def __init__(
         self,
@@ -86,6 +123,7 @@ class Recording:
         name: str,
         kind: SpanKind,
         start: int,
+        repeated: Repeated,
         attributes: Mapping[str, Value],
     ) -> None:
         self.span = span
@@ -95,6 +133,7 @@ class Recording:
         self._name = name
         self._kind = kind
         self._start = start
+        self._repeated = repeated
         self._attributes = attributes
 
     def end(
@@ -118,6 +157,11 @@ class Recording:
         self, pipeline: Pipeline, attributes: Mapping[str, Value], end: int, *, failed: bool
     ) -> None:
         ids = self._ids
+        own = {**self._attributes, **attributes}
+        repeated, encoded = self._repeated
+        if not repeated.keys().isdisjoint(own):
+            # Some turned out otherwise in the end.
+            own, encoded = {**repeated, **own}, b""
         pipeline.record(
             scope_name=self._recorder.scope_name,
             scope_version=VERSION,
@@ -127,7 +171,8 @@ class Recording:
             parent_span_id=self._parent.span_id,
             start_ns=self._start,
             end_ns=end,
-            attributes={**self._attributes, **attributes},
+            attributes=own,
+            encoded=encoded,
             kind=self._kind,
             failed=failed,
             trace_flags=ids.trace_flags,
@@ -137,10 +182,10 @@ class Recording:
 
 def _made_below(parent: SpanContext) -> SpanContext:
     """Ids for what the tracing makes none for, in its parent's trace."""
-    trace_id = parent.trace_id or random.getrandbits(128)
+    trace_id = parent.trace_id or _random.getrandbits(128)
     return SpanContext(
         trace_id,
-        random.getrandbits(64) or 1,
+        _random.getrandbits(64) or 1,
         is_remote=False,
         trace_flags=parent.trace_flags,
         trace_state=parent.trace_state,

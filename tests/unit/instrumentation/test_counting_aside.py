@@ -163,3 +163,15 @@ def test_what_cannot_be_done_aside_is_done_at_once(monkeypatch: pytest.MonkeyPat
     ran: list[int] = []
     Aside().put(lambda: ran.append(1))
     assert ran == [1]
+
+
+def test_a_job_that_fails_takes_no_other_along() -> None:
+    done = threading.Event()
+    aside = Aside()
+
+    def fail() -> None:
+        raise RuntimeError("a fault")
+
+    aside.put(fail)
+    aside.put(done.set)
+    assert done.wait(PATIENCE)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from opentelemetry.trace import get_current_span
 
-from spanmeter.instrumentation import asgi, trust
+from spanmeter.instrumentation import asgi, current_usage, trust, usage
 from unit.instrumentation.serving import (
     BAGGAGE,
     HEADERS,
@@ -119,3 +119,15 @@ def test_a_resolve_that_nobody_awaits_finds_nobody(
 ) -> None:
     assert get(serve_wsgi(answer_wsgi, resolve=by_query_async)) == "- - s1"
     assert "resolve failed" in caplog.text
+
+
+def test_a_request_is_not_for_whoever_its_server_was_started_for() -> None:
+    async def app(*_: Any) -> None:
+        seen.append(getattr(current_usage(), "tenant_id", None))
+
+    seen: list[str | None] = []
+    middleware: Any = asgi.UsageMiddleware(app, trust_inbound=True)
+    for headers in ([(b"baggage", b"tenant.id=globex")], []):
+        with usage(tenant_id="acme"):
+            asyncio.run(middleware({"type": "http", "headers": headers}, None, None))
+    assert seen == ["globex", None]

@@ -16,7 +16,9 @@ from typing import Any
 
 from spanmeter.instrumentation import current_usage, instrument, usage
 
-instrument()
+# Not where a test only wants what is defined here.
+if __name__ in {"__main__", "__mp_main__"}:
+    instrument()
 
 
 def who(*_: object) -> str | None:

@@ -11,8 +11,8 @@ from typing import Final
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext
 
-from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.identity import Identity, identity_in
+from spanmeter.instrumentation.guard import report
+from spanmeter.instrumentation.identity import Identity, identity_in, is_settled
 from spanmeter.metering import attributes as names
 
 MAX_OPEN: Final = 10_000
@@ -46,7 +46,7 @@ class Open:
     )
 
     def __init__(
-        self, outer: "Open | None", *, context: Context, recorded: bool, sampled: bool
+        self, outer: "Open | None", context: Context, *, recorded: bool, sampled: bool
     ) -> None:
         self.outer = outer
         self.context = context
@@ -61,20 +61,24 @@ class Open:
         """Whose span it is: what was in force where it started, else around it."""
         span: Open | None = self
         while span is not None:
-            if identity := identity_in(span.context):
+            identity = identity_in(span.context)
+            if identity or is_settled(span.context):
                 return identity
             span = span.outer
         return {}
 
 
+_OWN: Final = Open(None, Context(), recorded=True, sampled=False)
+"""Stands for each span of ours: all that there is to know of it is that it has a record."""
+
 opened_spans: Final[OrderedDict[int, Open]] = OrderedDict()
-_responses: Final[OrderedDict[tuple[str, int], None]] = OrderedDict()
+_responses: Final[OrderedDict[object, None]] = OrderedDict()
 
 
 def opened(span_id: int, span: Open) -> None:
     """A span has started."""
     opened_spans[span_id] = span
-    while len(opened_spans) > MAX_OPEN:
+    if len(opened_spans) > MAX_OPEN:
         opened_spans.popitem(last=False)
 
 
@@ -95,24 +99,26 @@ def covered(span: Open | None) -> None:
         span = span.outer
 
 
-@guarded
-def record_begun(ids: SpanContext, parent: SpanContext, context: Context) -> None:
+def record_begun(ids: SpanContext, parent: SpanContext) -> None:
     """One of our own records has begun."""
-    outer = opened_spans.get(parent.span_id)
-    covered(outer)
-    sampled = ids.trace_flags.sampled
-    opened(ids.span_id, Open(outer, context=context, recorded=True, sampled=sampled))
+    try:
+        covered(opened_spans.get(parent.span_id))
+        opened(ids.span_id, _OWN)
+    except Exception as exc:  # noqa: BLE001 - on the way of every call, where a wrapper is felt
+        report("record_begun", exc)
 
 
-@guarded
 def record_ended(ids: SpanContext, attributes: Mapping[str, object]) -> None:
     """One of our own records is made."""
-    opened_spans.pop(ids.span_id, None)
-    response_id = attributes.get(names.RESPONSE_ID)
-    if isinstance(response_id, str):
-        _responses[_response(response_id, ids.trace_id)] = None
-        while len(_responses) > MAX_RESPONSES:
-            _responses.popitem(last=False)
+    try:
+        opened_spans.pop(ids.span_id, None)
+        response_id = attributes.get(names.RESPONSE_ID)
+        if isinstance(response_id, str):
+            _responses[_response(response_id, ids.trace_id)] = None
+            if len(_responses) > MAX_RESPONSES:
+                _responses.popitem(last=False)
+    except Exception as exc:  # noqa: BLE001 - as above
+        report("record_ended", exc)
 
 
 def is_response_recorded(response_id: object, trace_id: int) -> bool:
@@ -120,6 +126,6 @@ def is_response_recorded(response_id: object, trace_id: int) -> bool:
     return isinstance(response_id, str) and _response(response_id, trace_id) in _responses
 
 
-def _response(response_id: str, trace_id: int) -> tuple[str, int]:
+def _response(response_id: str, trace_id: int) -> object:
     """Short ids come round again: Ollama draws `chatcmpl-0` to `chatcmpl-998`."""
-    return response_id, trace_id if len(response_id) < LONG_ID else 0
+    return response_id if len(response_id) >= LONG_ID else (response_id, trace_id)

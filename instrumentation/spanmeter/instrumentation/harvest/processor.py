@@ -1,19 +1,22 @@
 """The span processor that passes on what the spans of others tell of the use of models."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.trace import SpanContext, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from spanmeter.instrumentation.call import current_call
 from spanmeter.instrumentation.callsite import callsite
+from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.harvest import lineage
 from spanmeter.instrumentation.harvest.lineage import Open
 from spanmeter.instrumentation.harvest.metered import metered
 from spanmeter.instrumentation.harvest.recognising import (
+    TELLTALES,
     is_about_models,
     is_call,
     is_own,
@@ -22,6 +25,7 @@ from spanmeter.instrumentation.harvest.recognising import (
 )
 from spanmeter.instrumentation.harvest.sampling import starting
 from spanmeter.instrumentation.harvest.whole import keep_attributes
+from spanmeter.instrumentation.identity import without_identity
 from spanmeter.instrumentation.missing_tenant import no_tenant
 from spanmeter.instrumentation.pipeline.pipeline import Pipeline
 from spanmeter.metering import attributes as names
@@ -52,20 +56,25 @@ class Harvester(SpanProcessor):
         if is_own(_scope(span)[0]):
             return
         ids = span.get_span_context()
+        if span.kind is SpanKind.SERVER:
+            # It begins with what anybody may claim: whether that is believed is told inside.
+            context = without_identity(context)
         opened = Open(
             lineage.open_span(span.parent),
-            context=context,
+            context,
             recorded=current_call(context) is not None,
             sampled=ids.trace_flags.sampled,
         )
         lineage.opened(ids.span_id, opened)
-        first = starting.taken(ids.trace_id, span.name)
-        if first is None and not _is_probable(span):
+        seen = starting.taken(ids.trace_id, span.name)
+        first = _first(span) if seen is None else seen[0]
+        if first is None:
             return
+        aside.ready()
         # Other processors, or the sampler, may have added some.
-        present = {**(span.attributes or {}), **(first or {})}
+        present = {**(span.attributes or {}), **first}
         opened.attributes = keep_attributes(span, present)
-        opened.whole = first is not None
+        opened.whole = seen is not None
         self._identify(span, opened, present)
 
     def _identify(self, span: Span, opened: Open, present: Mapping[str, object]) -> None:
@@ -85,12 +94,18 @@ class Harvester(SpanProcessor):
             return
         if opened is None:
             # It was open before we were here.
-            opened = Open(
-                lineage.open_span(span.parent), context=Context(), recorded=False, sampled=True
-            )
-        attributes = {**metered(span.attributes or {}), **(opened.attributes or {})}
+            opened = Open(lineage.open_span(span.parent), Context(), recorded=False, sampled=True)
+        attributes = opened.attributes or span.attributes or {}
+        # The SDK's attributes take long to look up, and not to go through: this is for every span.
+        if TELLTALES.isdisjoint(attributes):
+            return
         if self.pipeline is not None and _is_to_record(span, ids, opened, attributes):
-            _record(self.pipeline, span, ids, opened, attributes)
+            attributes = opened.attributes or metered(attributes)
+            # A stream that nobody closed may end its span while this thread holds the pipeline's lock.
+            aside.run(partial(_record, self.pipeline, span, ids, opened, attributes))
+            if tells_usage(attributes):
+                # Whatever it is inside of tells of the same usage again.
+                lineage.covered(opened.outer)
 
 
 def _is_to_record(
@@ -101,6 +116,7 @@ def _is_to_record(
     return not lineage.is_response_recorded(attributes.get(names.RESPONSE_ID), ids.trace_id)
 
 
+@guarded
 def _record(
     pipeline: Pipeline,
     span: ReadableSpan,
@@ -126,9 +142,6 @@ def _record(
         trace_state=ids.trace_state.to_header() if ids.trace_state else "",
         dropped_attributes=0 if opened.whole else span.dropped_attributes,
     )
-    if tells_usage(attributes):
-        # Whatever it is inside of tells of the same usage again.
-        lineage.covered(opened.outer)
 
 
 def _attributed(opened: Open, attributes: Mapping[str, object], scope: str) -> Mapping[str, object]:
@@ -140,8 +153,12 @@ def _attributed(opened: Open, attributes: Mapping[str, object], scope: str) -> M
     return attributed
 
 
-def _is_probable(span: ReadableSpan) -> bool:
-    return is_about_models(_scope(span)[0]) or is_probable(span.name, span.attributes)
+def _first(span: ReadableSpan) -> Mapping[str, object] | None:
+    """What there is of the first attributes of a span that no sampler of ours has seen, if it is
+    probably about a model."""
+    attributes = span.attributes or {}
+    about_models = is_about_models(_scope(span)[0]) or is_probable(span.name, attributes)
+    return attributes if about_models else None
 
 
 def _scope(span: ReadableSpan) -> tuple[str, str]:

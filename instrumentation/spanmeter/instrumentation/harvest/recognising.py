@@ -76,6 +76,9 @@ _CALLS: Final[Mapping[str, frozenset[str]]] = {
 _CALLS_UNLESS_UNKNOWN: Final = ("llm.request.type", "ai.operationId")
 """Attributes that only calls and what wraps them have; the collector tells them apart."""
 
+TELLTALES: Final = frozenset({names.OPERATION_NAME, *_CALLS, *_CALLS_UNLESS_UNKNOWN})
+"""Attributes of which every call's span has one."""
+
 
 @lru_cache(maxsize=1024)
 def is_about_models(scope: str) -> bool:
@@ -93,8 +96,9 @@ def is_own(scope: str) -> bool:
 
 def is_probable(name: str, attributes: Attributes | None) -> bool:
     """Whether a span that starts with this name and these attributes is about a model."""
-    if attributes and any(each.startswith(_FIRST_ATTRIBUTES) for each in attributes):
-        return True
+    for each in attributes or ():
+        if each.startswith(_FIRST_ATTRIBUTES):
+            return True
     return name.partition(" ")[0] in _FIRST_WORDS
 
 

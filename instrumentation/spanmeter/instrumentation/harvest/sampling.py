@@ -60,8 +60,7 @@ class RecordingSampler(Sampler):
         if not self._is_on():
             return None
         probable = self._about_models or is_probable(name, attributes)
-        if probable:
-            starting.notice(trace_id, name, attributes)
+        starting.notice(trace_id, name, (attributes or {}) if probable else None)
         if result.decision is not Decision.DROP:
             return None
         if not probable and not _is_inside(parent_context):
@@ -84,15 +83,14 @@ class Starting(threading.local):
     seen: tuple[int, str, Attributes] | None = None
 
     def notice(self, trace_id: int, name: str, attributes: Attributes) -> None:
-        """A span starts that is probably about a model."""
+        """A span starts; its first attributes, if it is probably about a model."""
         self.seen = (trace_id, name, attributes)
 
-    def taken(self, trace_id: int, name: str) -> Attributes:
-        """The first attributes of the span, whole; none where it was not seen."""
+    def taken(self, trace_id: int, name: str) -> tuple[Attributes] | None:
+        """The first attributes of the span, whole, or no attributes if it is hardly about a model;
+        nothing where the span was not seen."""
         seen, self.seen = self.seen, None
-        if seen is None or seen[:2] != (trace_id, name):
-            return None
-        return seen[2] or {}
+        return None if seen is None or seen[:2] != (trace_id, name) else (seen[2],)
 
 
 starting: Final = Starting()

@@ -46,6 +46,11 @@ class Adopted:
             self._told = batch.dropped
             self.records += len(batch.records)
 
+    def put_back(self, _: Batch) -> None:
+        """What was taken is not delivered: it is to be taken again."""
+        if self._reader is not None:
+            self._reader.go_back()
+
     def close(self) -> None:
         """Leaves the rest, if there is any, to whoever comes."""
         if self._segment is not None and self._reader is not None:

@@ -55,7 +55,11 @@ def put_attributes(parts: list[bytes], attributes: Mapping[str, object]) -> None
         of_name = known.get(name) or _learn(name)
         kind = type(value)
         if kind is str:
-            encoded = text(value)  # type: ignore[arg-type]
+            written: str = value  # type: ignore[assignment]
+            try:
+                encoded = written.encode()
+            except UnicodeEncodeError:
+                encoded = text(written)
             length = len(encoded)
             append(of_name.before_text.get(length) or of_name.text(length))
             append(encoded)
@@ -72,10 +76,10 @@ def put_attributes(parts: list[bytes], attributes: Mapping[str, object]) -> None
             append(field(9, key_value(name, value)))
 
 
-def attribute(name: str, value: object) -> bytes:
-    """One attribute as a field of a `Span` message: put behind a span, it belongs to it."""
+def encoded_attributes(attributes: Mapping[str, object]) -> bytes:
+    """The attributes as fields of a `Span` message: within one, they belong to it."""
     parts: list[bytes] = []
-    put_attributes(parts, {name: value})
+    put_attributes(parts, attributes)
     return b"".join(parts)
 
 

@@ -29,7 +29,10 @@ def bury(directory: Directory | None, batch: Batch, refusals: Sequence[Refusal])
     )
     if directory is None:
         return len(refusals)
-    return _write(directory, batch, refusals)
+    lost = _write(directory, batch, refusals)
+    if lost:
+        _logger.error("there is no room for %d of them in %s", lost, directory.path / DEAD)
+    return lost
 
 
 def _write(directory: Directory, batch: Batch, refusals: Sequence[Refusal]) -> int:

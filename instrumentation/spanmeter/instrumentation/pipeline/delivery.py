@@ -28,6 +28,10 @@ class PutOff(Exception):
     """The batch stays where it is; it is to be taken again."""
 
 
+SMALL: Final = 64 * 1024
+"""Bytes of a request that no collector finds too large."""
+
+
 @dataclass(slots=True)
 class Tally:
     """What became of the records that this process has delivered, its own and adopted ones."""
@@ -85,7 +89,12 @@ class Delivery:
         if isinstance(self._destination, str):
             return Misconfigured(self._destination)
         self._exchange = self._exchange or exchange_with(self._destination)
-        return self._exchange.send(batch.request())
+        request = batch.request()
+        answer = self._exchange.send(request)
+        if isinstance(answer, TooLarge) and len(batch.records) < 2 and len(request) < SMALL:
+            # A gateway that limits rates says the same.
+            return TryAgain(answer.reason)
+        return answer
 
     def _narrow_down(
         self, batch: Batch, reason: str, on_failure: Callable[[], bool]

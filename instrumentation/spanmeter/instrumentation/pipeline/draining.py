@@ -53,8 +53,9 @@ def _deliver_all(
             refusals = delivery.deliver(batch, lambda: False)
         except PutOff:
             break
-        if refusals:
-            bury(directory, batch, refusals)
-            refused += len(refusals)
+        refused += len(refusals)
+        if refusals and bury(directory, batch, refusals):
+            # There is no room for them there: then they stay where they are.
+            break
         adopted.settle(batch)
     return refused

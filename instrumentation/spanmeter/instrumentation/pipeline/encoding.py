@@ -5,6 +5,7 @@ Source of the field numbers: opentelemetry-proto 1.11, resource.proto, common.pr
 
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from spanmeter.instrumentation.pipeline.attribute_fields import put_attributes
@@ -40,6 +41,7 @@ def span(
     start_ns: int,
     end_ns: int,
     attributes: Mapping[str, object],
+    encoded: bytes = b"",
     parent_span_id: int = 0,
     status: int = STATUS_UNSET,
     status_message: str = "",
@@ -48,13 +50,13 @@ def span(
     dropped_attributes: int = 0,
 ) -> bytes:
     """A `Span` message. A parent of 0 is none; `kind` and `status` are OTLP's numbers; times are
-    nanoseconds since 1970."""
+    nanoseconds since 1970. `encoded` are further attributes (`encoded_attributes`)."""
     ids = _ids(0x0A, 16, trace_id.to_bytes(16, "big"), 0x12, 8, span_id.to_bytes(8, "big"))
-    parts = [
-        ids,
-        field(5, text(name)),
-        _kind_and_times(0x30, kind, 0x39, _time(start_ns), 0x41, _time(end_ns)),
-    ]
+    try:
+        times = _kind_and_times(0x30, kind, 0x39, start_ns, 0x41, end_ns)
+    except struct.error:
+        times = _kind_and_times(0x30, kind, 0x39, _time(start_ns), 0x41, _time(end_ns))
+    parts = [ids, _name(name), times, encoded]
     if parent_span_id:
         parts.append(b"\x22\x08" + parent_span_id.to_bytes(8, "big"))
     if trace_state:
@@ -68,6 +70,11 @@ def span(
     if trace_flags:
         parts.append(_flags(0x85, 0x01, trace_flags))
     return b"".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def _name(name: str) -> bytes:
+    return field(5, text(name))
 
 
 def _time(nanoseconds: int) -> int:

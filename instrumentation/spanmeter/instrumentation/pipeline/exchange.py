@@ -1,7 +1,6 @@
 """Requests to a collector and its answers, over a connection that is kept open."""
 
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from typing import ClassVar, Final
 
 from spanmeter.instrumentation.pipeline.answers import Answer, Misconfigured, TryAgain
@@ -17,18 +16,26 @@ GZIP_LEVEL: Final = 6
 class Exchange(ABC):
     """Sends requests one after the other. Not thread-safe."""
 
-    broken: ClassVar[tuple[type[Exception], ...]] = (ConnectionError,)
+    broken: ClassVar[tuple[type[Exception], ...]] = (OSError,)
     """What is raised for a connection that is of no more use."""
 
     def send(self, body: bytes) -> Answer:
         """What the collector answers to a serialized `ExportTraceServiceRequest`; that it should be
         tried again, where nothing came."""
-        if self.is_open():
+        stale, reused = False, self.is_open()
+        try:
+            return self.ask(body)
+        except TimeoutError:
+            failure: Answer = TryAgain("the collector did not answer in time")
+        except self.broken as error:
             # A collector may close at any moment a connection on which nothing is under way.
-            with suppress(*self.broken):
-                return self.ask(body)
-            self.close()
-        return self._first_attempt(body)
+            stale = reused
+            failure = TryAgain(f"{type(error).__name__}: {error}")
+        except ValueError:
+            # Not what it says: that can be the header's value, and so a key.
+            failure = Misconfigured("a header that is set for the collector cannot be sent")
+        self.close()
+        return self.send(body) if stale else failure
 
     @abstractmethod
     def is_open(self) -> bool:
@@ -41,23 +48,6 @@ class Exchange(ABC):
     @abstractmethod
     def ask(self, body: bytes) -> Answer:
         """One request. Raises what sockets and protocols raise."""
-
-    def _first_attempt(self, body: bytes) -> Answer:
-        try:
-            return self.ask(body)
-        except TimeoutError:
-            self.close()
-            return TryAgain("the collector did not answer in time")
-        except OSError as error:
-            failure: Exception = error
-        except self.broken as error:
-            failure = error
-        except ValueError:
-            # Not what it says: that can be the header's value, and so a key.
-            self.close()
-            return Misconfigured("a header that is set for the collector cannot be sent")
-        self.close()
-        return TryAgain(f"{type(failure).__name__}: {failure}")
 
 
 def exchange_with(destination: Destination) -> Exchange:

@@ -43,7 +43,7 @@ _prefix: Final = struct.Struct(">BI")
 class GrpcExchange(Exchange):
     """Calls of `TraceService.Export` to a destination of protocol `grpc`."""
 
-    broken = (ConnectionError, H2Error, HTTPException)
+    broken = (OSError, H2Error, HTTPException)
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination

@@ -45,7 +45,10 @@ class Http2Connection:
 
     def is_open(self) -> bool:
         """Whether the other side has not said, meanwhile, that it takes no more requests."""
-        while not self._going_away and select.select([self._socket], [], [], 0)[0]:
+        # Not `select`, which knows no descriptors from 1024 on.
+        said = select.poll()
+        said.register(self._socket, select.POLLIN)
+        while not self._going_away and said.poll(0):
             self._receive(None, Response())
         return not self._going_away
 

@@ -21,7 +21,7 @@ from spanmeter.instrumentation.pipeline.exchange import (
 class HttpExchange(Exchange):
     """Requests over HTTP to a destination of protocol `http/protobuf`."""
 
-    broken = (ConnectionError, http.client.HTTPException)
+    broken = (OSError, http.client.HTTPException)
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination

@@ -77,11 +77,12 @@ class Outbox:
             if not kept:
                 self._drop()
                 return 0
-            waiting = self.waiting
-            if not waiting:
+            waiting = self.waiting + 1
+            if waiting == 1:
+                # Before it is counted: the sender looks without the lock.
                 self.waiting_since = time.monotonic()
             self._kept += 1
-            return waiting + 1
+            return waiting
 
     def drop(self, count: int) -> None:
         """Counts records that are lost."""
@@ -118,18 +119,22 @@ class Outbox:
             self._told = batch.dropped
             self.waiting_since = time.monotonic()
 
+    def put_back(self, batch: Batch) -> None:
+        """What was taken is not delivered: it is to be taken again."""
+        with self._lock:
+            if batch is not self._in_hand:
+                return
+            if not self._from_memory and self._spool:
+                self._spool.put_back()
+            self._in_hand = None
+
     def to_disk(self) -> bool:
         """From now on, until all is delivered, records go to disk, and those in memory first.
 
         Whether what was taken is among these: then it has to be taken anew.
         """
         with self._lock:
-            self._to_disk = True
-            if self._in_hand is None or not self._from_memory:
-                return False
-            self._in_hand = None
-            self._spill()
-            return True
+            return self._turn_to_disk()
 
     def close(self) -> None:
         """Leaves on disk what is not delivered, to whichever process comes. `put` still works."""
@@ -149,8 +154,20 @@ class Outbox:
         """The segments that are being written or delivered."""
         return self._spool.paths() if self._spool else set()
 
+    def _turn_to_disk(self) -> bool:
+        self._to_disk = True
+        if self._in_hand is None or not self._from_memory:
+            return False
+        self._in_hand = None
+        self._spill()
+        return True
+
     def _keep(self, record: Record) -> bool:
-        if self._to_disk and self._spool is not None and self._spill():
+        size = len(record.span)
+        if self._memory_bytes + size > MAX_MEMORY and self._spool and not self._to_disk:
+            # A collector that is slow is as good as away.
+            self._turn_to_disk()
+        if self._to_disk and self._spool is not None and (not self._memory or self._spill()):
             kept = self._spool.put(record)
             if kept is not Kept.UNWRITABLE:
                 return kept is Kept.YES
@@ -159,7 +176,6 @@ class Outbox:
                 "cannot write to %s; records are kept in memory",
                 self._spool.directory.path,
             )
-        size = len(record.span)
         if self._memory_bytes + size > MAX_MEMORY:
             return False
         self._memory.append(record)

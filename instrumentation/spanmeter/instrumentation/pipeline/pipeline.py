@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -12,7 +13,6 @@ from opentelemetry.trace import SpanKind
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.pipeline import encoding, lifecycle
-from spanmeter.instrumentation.pipeline.attribute_fields import attribute
 from spanmeter.instrumentation.pipeline.batch import Record
 from spanmeter.instrumentation.pipeline.process import Process
 from spanmeter.instrumentation.pipeline.settings import PipelineSettings
@@ -65,6 +65,7 @@ class Pipeline:
         start_ns: int,
         end_ns: int,
         attributes: Mapping[str, object],
+        encoded: bytes = b"",
         parent_span_id: int = 0,
         kind: SpanKind = SpanKind.CLIENT,
         failed: bool = False,
@@ -73,7 +74,8 @@ class Pipeline:
         dropped_attributes: int = 0,
     ) -> None:
         """Keeps a record, which is a span on the wire. Times are nanoseconds since 1970; a parent of
-        0 is none. `dropped_attributes` are those that the span had, and has no more.
+        0 is none. `encoded` are further attributes (`encoded_attributes`), `dropped_attributes` how many the
+        span had, and has no more.
 
         With write-ahead it is on disk once this returns. A record that there is no place for is
         counted, logged and told to the collector.
@@ -91,13 +93,13 @@ class Pipeline:
                 kind=_KINDS[kind],
                 start_ns=start_ns,
                 end_ns=end_ns,
-                attributes=attributes,
+                attributes={**attributes, PRODUCER_SEQUENCE: number},
+                encoded=encoded,
                 status=encoding.STATUS_ERROR if failed else encoding.STATUS_UNSET,
                 trace_flags=trace_flags,
                 trace_state=trace_state,
                 dropped_attributes=dropped_attributes,
             )
-            span += attribute(PRODUCER_SEQUENCE, number)
             waiting = process.outbox.put(Record(_scope(scope_name, scope_version), span))
         except Exception as exc:  # noqa: BLE001 - never in the way of the call
             report("Pipeline.record", exc)
@@ -105,12 +107,20 @@ class Pipeline:
             return
         process.sender.notice(waiting)
 
+    @guarded
+    def adopt(self) -> None:
+        """Delivers what processes of the service have left that died, if any have. Without it they wait
+        for the first record of this process."""
+        if Process.finds_leftovers(self.settings, self._resource) and (process := self._begin()):
+            process.sender.look()
+
     def flush(self, timeout: float = 10.0) -> bool:
         """Delivers at once what there is. Whether, after so many seconds at most, the collector has
         acknowledged every record that this process had kept; records that it refused are not."""
+        deadline = time.monotonic() + timeout
         _settle(timeout)
         process = self._process
-        return process is None or process.sender.flush(timeout)
+        return process is None or process.sender.flush(deadline - time.monotonic())
 
     def shutdown(self, timeout: float | None = None) -> None:
         """Delivers what it can in so many seconds (by default `exit_timeout`), and leaves the rest on

@@ -13,6 +13,7 @@ from spanmeter.instrumentation.pipeline import encoding
 from spanmeter.instrumentation.pipeline.directory import Directory
 from spanmeter.instrumentation.pipeline.location import service_directory, usual_directory
 from spanmeter.instrumentation.pipeline.outbox import Outbox
+from spanmeter.instrumentation.pipeline.segment import is_owned
 from spanmeter.instrumentation.pipeline.sender import Sender
 from spanmeter.instrumentation.pipeline.settings import PipelineSettings
 from spanmeter.instrumentation.pipeline.spool import Spool
@@ -48,12 +49,24 @@ class Process:
         spool = Spool(self.directory, encoded, sync=settings.sync) if self.directory else None
         self.outbox = Outbox(spool, encoded, write_ahead=settings.write_ahead)
         self.sender = Sender(self.outbox, self.directory, settings.destination)
+        self._gave_up = False
+
+    @staticmethod
+    def finds_leftovers(settings: PipelineSettings, resource: Resource) -> bool:
+        """Whether there are records of processes of the service that are no more."""
+        try:
+            directory = open_directory(settings, str(resource.attributes.get(SERVICE_NAME, "")))
+            return any(not is_owned(path) for path in directory.segments())
+        except OSError:
+            return False
 
     def end(self, timeout: float) -> None:
         """Delivers what it can in so many seconds, and leaves the rest on disk."""
         durable = self.directory is not None
         self.outbox.to_disk()
-        self.sender.flush(timeout, until_failure=durable)
+        # More than one exit handler may come here: nobody waits a second time for what did not work.
+        if not self._gave_up:
+            self._gave_up = not self.sender.flush(timeout, until_failure=durable)
         self.sender.stop(STOPPING)
         self.outbox.close()
 

@@ -107,9 +107,10 @@ class Segment:
 
     def append(self, framed: bytes) -> None:
         """Writes a frame, for which there must be room. Raises `OSError`."""
-        if os.pwrite(self._descriptor, framed, self.written) != len(framed):
+        written = os.pwrite(self._descriptor, framed, self.written)
+        if written != len(framed):
             raise OSError(f"{self.path}: a record was not written whole")
-        self.written += len(framed)
+        self.written += written
 
     def has_room(self, size: int) -> bool:
         return self.written + size <= self.reserved
@@ -134,7 +135,11 @@ class Segment:
 
     def close(self) -> None:
         """Gives the lock up, and the file to whoever takes it."""
-        os.close(self._descriptor)
+        # No number that was closed here may be written to or closed later: it may be another's file by
+        # then, of the application's, say.
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def remove(self) -> None:
         """Deletes the file."""

@@ -19,6 +19,9 @@ from spanmeter.instrumentation.pipeline.rarely import Rarely
 
 LINGER: Final = 0.5
 """Seconds that a record waits for others, to be sent with them."""
+IDLE: Final = 1.0
+"""Seconds without a record after which the connection is closed: an open one keeps a collector that
+wants to stop waiting, and nobody here would notice that it does."""
 _AFTER_SURPRISE: Final = 1.0
 
 _logger: Final = logging.getLogger(__name__)
@@ -61,6 +64,10 @@ class Sender:
             self._start()
         if waiting == 1 or waiting == MAX_RECORDS:  # noqa: PLR1714 (a set is made each time)
             self._called.set()
+
+    def look(self) -> None:
+        """Delivers what others have left, before there is a record of this process."""
+        self._start()
 
     def flush(self, timeout: float, *, until_failure: bool = False) -> bool:
         """Delivers at once what there is; whether the collector has it after `timeout` seconds at
@@ -124,10 +131,15 @@ class Sender:
             while not self._stopping:
                 self._called.clear()
                 if not self._step():
-                    self._called.wait(self._rest())
+                    self._be_idle()
         self._delivery.close()
         if self._adopted:
             self._adopted.close()
+
+    def _be_idle(self) -> None:
+        if not self._called.wait(min(IDLE, self._rest())) and not self._outbox.waiting:
+            self._delivery.close()
+            self._called.wait(self._rest())
 
     def _step(self) -> bool:
         """Delivers one batch of ours and one of others; whether there was any."""
@@ -152,7 +164,11 @@ class Sender:
         batch = source.take()
         if batch is None:
             return False
-        refusals = self._delivery.deliver(batch, self._outbox.to_disk)
+        try:
+            refusals = self._delivery.deliver(batch, self._outbox.to_disk)
+        except Exception:
+            source.put_back(batch)
+            raise
         if refusals:
             lost = bury(self._directory, batch, refusals)
             self.tally.dead += len(refusals) - lost
@@ -180,7 +196,8 @@ class Sender:
         """Seconds until there may be something to do."""
         if not self._outbox.waiting:
             return LOOK_EVERY if self._adopted else 60.0
-        return max(0.0, self._outbox.waiting_since + LINGER - time.monotonic())
+        # Never 0: records that the disk has lost wait for ever.
+        return max(0.05, self._outbox.waiting_since + LINGER - time.monotonic())
 
     def _wait(self, seconds: float) -> bool:
         """Waits to try again, less long if somebody is in a hurry; whether to go on."""

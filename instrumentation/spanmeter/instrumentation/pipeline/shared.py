@@ -16,6 +16,8 @@ EXPORTER: Final = "SPANMETER_EXPORTER"
 def shared() -> Pipeline | None:
     """The pipeline of this process and its children, as the environment describes it when it is first
     asked for; none where that says so."""
-    return (
-        None if os.environ.get(EXPORTER, "").strip().lower() == "none" else Pipeline.from_environ()
-    )
+    if os.environ.get(EXPORTER, "").strip().lower() == "none":
+        return None
+    pipeline = Pipeline.from_environ()
+    pipeline.adopt()
+    return pipeline

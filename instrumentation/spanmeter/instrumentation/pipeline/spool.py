@@ -15,6 +15,8 @@ from spanmeter.instrumentation.pipeline.frames import Kind, frame
 from spanmeter.instrumentation.pipeline.reading import Reader
 from spanmeter.instrumentation.pipeline.segment import Segment
 
+_RECORD: Final = int(Kind.RECORD)
+
 _LOOK_AGAIN: Final = 0.25
 """Seconds between two looks for place in a spool that is full, or at a disk that fails."""
 _RETIRE: Final = 1024 * 1024
@@ -94,6 +96,10 @@ class Spool:
         segment.settle(reader.position)
         self._refused_until = 0.0
 
+    def put_back(self) -> None:
+        """What was taken is to be taken again."""
+        self._segments[0][1].go_back()
+
     def close(self, *, told: bool) -> None:
         """Gives the segments up: to nobody if all is delivered and the number of dropped records is
         told, or else to whoever of the service's processes delivers them. A later `put` begins anew.
@@ -121,7 +127,8 @@ class Spool:
     def _append(self, record: Record) -> Kept:
         if not self._segments:
             self._begin()
-        framed = self._framed(record)
+        number = self._scopes.get(record.scope)
+        framed = self._framed(record) if number is None else frame(_RECORD, number, record.span)
         segment = self._segments[-1][0]
         if not segment.has_room(len(framed)):
             if self._scopes and segment.written + len(framed) > self.directory.segment_bytes:
@@ -130,19 +137,17 @@ class Spool:
             if not self.directory.extend(segment, len(framed)):
                 return Kept.FULL
         segment.append(framed)
-        self._scopes.setdefault(record.scope, len(self._scopes))
+        if number is None or not self._scopes:
+            self._scopes[record.scope] = len(self._scopes)
         if self._sync:
             segment.sync()
         return Kept.YES
 
     def _framed(self, record: Record) -> bytes:
-        """The record as a frame; before it, the first time in a segment, its scope."""
-        number = self._scopes.get(record.scope)
-        if number is not None:
-            return frame(Kind.RECORD, number, record.span)
+        """The record as a frame, and before it its scope, of which there is none in the segment yet."""
         number = len(self._scopes)
         scope = frame(Kind.SCOPE, number, record.scope)
-        return scope + frame(Kind.RECORD, number, record.span)
+        return scope + frame(_RECORD, number, record.span)
 
     def _begin(self) -> Segment:
         segment = self.directory.create(self._resource, dropped=self._dropped)

@@ -36,12 +36,13 @@ class Application:
         *,
         sampler: Sampler = ALWAYS_ON,
         limits: SpanLimits | None = None,
+        **provider: Any,
     ) -> None:
         self._pipeline = pipeline
         self._collector = collector
         self._exporter = InMemorySpanExporter()
         self.tracer_provider = TracerProvider(
-            sampler=sampler, span_limits=limits, shutdown_on_exit=False
+            sampler=sampler, span_limits=limits, shutdown_on_exit=False, **provider
         )
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._exporter))
 

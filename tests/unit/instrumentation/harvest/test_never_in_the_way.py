@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, SamplingResult
 
 from spanmeter.instrumentation.harvest import lineage, processor, sampling
 from spanmeter.instrumentation.harvest.attaching import harvest
 from spanmeter.instrumentation.pipeline import Pipeline
-from unit.instrumentation.harvest.application import CHAT, Application
+from unit.instrumentation.harvest.application import CHAT, Application, said
 from unit.instrumentation.harvest.conftest import MakeApplication
 
 FAULTS = [
@@ -115,3 +120,49 @@ def test_spans_that_are_never_ended_are_forgotten(
     assert len(spans) == 30
     assert len(lineage.opened_spans) <= 10
     assert len(app.records) == 1
+
+
+def test_a_span_that_the_garbage_collector_ends_is_recorded_by_another_thread(
+    application: MakeApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    record = Pipeline.record
+
+    def noted(self: Pipeline, **fields: Any) -> None:
+        threads.append(threading.current_thread().name)
+        record(self, **fields)
+
+    class Abandoned:
+        """A stream in a cycle: only the collector finds it."""
+
+        def __init__(self, app: Application) -> None:
+            self.span = app.tracer().start_span("chat gpt-4o", attributes=CHAT)
+            self.itself = self
+
+        def __del__(self) -> None:
+            self.span.end()
+
+    monkeypatch.setattr(Pipeline, "record", noted)
+    app = application()
+
+    Abandoned(app)
+    gc.collect()
+
+    assert len(app.records) == 1
+    assert threads == ["spanmeter-aside"]
+
+
+def test_processors_in_threads_of_their_own_are_served(application: MakeApplication) -> None:
+    with concurrent_processor() as processors:
+        app = application(sampler=ALWAYS_OFF, active_span_processor=processors)
+
+        app.tracer().start_span("chat gpt-4o", attributes=CHAT).end()
+
+        assert said(app.record()).items() >= CHAT.items()
+
+
+@contextmanager
+def concurrent_processor() -> Generator[ConcurrentMultiSpanProcessor]:
+    processors = ConcurrentMultiSpanProcessor()
+    yield processors
+    processors._executor.shutdown()  # pyright: ignore[reportPrivateUsage] (it never does itself)

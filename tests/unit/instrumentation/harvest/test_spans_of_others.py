@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased,
 from opentelemetry.trace import SpanKind, Status, StatusCode, format_span_id, format_trace_id
 
 from spanmeter.instrumentation import usage
+from spanmeter.instrumentation.harvest import attaching
 from spanmeter.instrumentation.harvest.attaching import HARVEST, harvest, stop_harvest
 from unit.instrumentation.harvest.application import CHAT, said
 from unit.instrumentation.harvest.conftest import MakeApplication
@@ -193,9 +194,16 @@ def test_that_was_begun_before_says_what_it_has_lost(application: MakeApplicatio
     assert app.record().span.dropped_attributes_count == 5
 
 
-def test_of_a_tracer_that_was_made_before_is_a_record_too(application: MakeApplication) -> None:
+@pytest.mark.parametrize("older_sdk", [False, True])
+def test_of_a_tracer_that_was_made_before_is_a_record_too(
+    application: MakeApplication,
+    older_sdk: bool,  # noqa: FBT001 (parametrized)
+) -> None:
     app = application(harvested=False, sampler=ALWAYS_OFF)
     tracer = app.tracer()
+    if older_sdk:
+        # Which kept no account of its tracers.
+        del app.tracer_provider._tracers  # pyright: ignore[reportPrivateUsage]
     harvest(app.tracer_provider)
 
     tracer.start_span("chat gpt-4o", attributes=CHAT).end()
@@ -265,3 +273,20 @@ def test_is_let_be_until_harvesting_is_on_again(application: MakeApplication) ->
     tracer.start_span("chat gpt-4o", attributes={**CHAT, "gen_ai.response.id": "second"}).end()
 
     assert said(app.record())["gen_ai.response.id"] == "second"
+
+
+def test_says_whose_it_is_where_the_applications_exporter_carries_it(
+    application: MakeApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = application(harvested=False)
+    monkeypatch.setattr(attaching, "shared", lambda: None)
+    harvest(app.tracer_provider)
+
+    with usage(tenant_id="acme"):
+        app.tracer().start_span("chat gpt-4o", attributes=CHAT).end()
+        app.tracer("app").start_span("work").end()
+
+    call, work = app.exported
+    assert dict(call.attributes or {}) == {**CHAT, "tenant.id": "acme"}
+    assert dict(work.attributes or {}) == {}
+    assert app.records == []

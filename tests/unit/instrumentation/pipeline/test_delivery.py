@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from email.utils import formatdate
 from pathlib import Path
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -17,6 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from spanmeter.instrumentation.pipeline.batch import Batch, Record
 from unit.instrumentation.pipeline.making import pipeline, record
 from unit.instrumentation.pipeline.receivers import Receiver, Reply, grpc_receiver, plain
 
@@ -232,3 +235,59 @@ def test_a_slow_collector_is_asked_again(either: Either, spool: Path) -> None:
     made = record(sending)
     receiver.wait_for(lambda: receiver.span_ids == [made, made])
     sending.shutdown()
+
+
+def test_a_collector_that_no_longer_answers_loses_nothing(either: Either, spool: Path) -> None:
+    receiver, protocol = either
+    sending = pipeline(
+        spool, receiver.address, SPANMETER_PROTOCOL=protocol, SPANMETER_TIMEOUT="0.5"
+    )
+    made = [record(sending)]
+    assert sending.flush(60)
+    # On the connection that is open now.
+    receiver.replies.append(Reply(AWAY[protocol], delay=2.0))
+    made.append(record(sending))
+    receiver.wait_for(lambda: receiver.asked == 2)
+    made.append(record(sending))
+    assert sending.flush(60)
+    assert receiver.span_ids == made
+    sending.shutdown()
+
+
+def test_whatever_goes_wrong_is_tried_again(
+    collector: Receiver, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = pipeline(spool)
+    made = [record(dead)]
+    dead.shutdown(0.01)
+    surprised_by: set[tuple[Record, ...]] = set()
+    request = Batch.request
+
+    def surprising(batch: Batch) -> bytes:
+        if batch.records in surprised_by:
+            return request(batch)
+        surprised_by.add(batch.records)
+        raise RuntimeError("a surprise")
+
+    monkeypatch.setattr(Batch, "request", surprising)
+    sending = pipeline(spool, collector.address)
+    made.append(record(sending))
+    collector.wait_for(lambda: sorted(collector.span_ids) == made)
+    assert len(surprised_by) == 2
+    sending.shutdown()
+
+
+def test_a_process_may_have_any_number_of_files_open(collector: Receiver, spool: Path) -> None:
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    setrlimit(RLIMIT_NOFILE, (max(soft, 2048), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1024)]
+    try:
+        sending = pipeline(spool, collector.address)
+        for _ in range(2):
+            record(sending)
+            assert sending.flush(60)
+        sending.shutdown()
+    finally:
+        for each in held:
+            os.close(each)
+        setrlimit(RLIMIT_NOFILE, (soft, hard))

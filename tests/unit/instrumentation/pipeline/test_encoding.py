@@ -14,7 +14,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from spanmeter.instrumentation.pipeline import encoding
-from spanmeter.instrumentation.pipeline.attribute_fields import attribute
+from spanmeter.instrumentation.pipeline.attribute_fields import encoded_attributes
 from spanmeter.instrumentation.pipeline.protobuf import Malformed, field, fields, varint
 from spanmeter.instrumentation.pipeline.values import MAX_DEPTH, any_value
 
@@ -139,15 +139,23 @@ def test_any_span_is_read_as_it_was_written(
     assert found == wanted
 
 
-def test_an_attribute_behind_a_span_belongs_to_it() -> None:
+def test_attributes_that_are_encoded_already_belong_to_the_span() -> None:
     written = encoding.span(
-        trace_id=1, span_id=1, name="", kind=3, start_ns=0, end_ns=0, attributes={"a": "b"}
+        trace_id=1,
+        span_id=1,
+        name="",
+        kind=3,
+        start_ns=0,
+        end_ns=0,
+        attributes={"a": "b"},
+        encoded=encoded_attributes({"usage.producer.sequence": 300, "c": "d"}),
     )
-    found = Span.FromString(written + attribute("usage.producer.sequence", 300))
-    assert [(each.key, each.value.int_value) for each in found.attributes] == [
-        ("a", 0),
-        ("usage.producer.sequence", 300),
-    ]
+    found = Span.FromString(written)
+    assert {each.key: each.value for each in found.attributes} == {
+        "a": AnyValue(string_value="b"),
+        "usage.producer.sequence": AnyValue(int_value=300),
+        "c": AnyValue(string_value="d"),
+    }
 
 
 def test_times_that_cannot_be_are_the_nearest_that_can() -> None:

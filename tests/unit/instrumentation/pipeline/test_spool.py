@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 from spanmeter.instrumentation.pipeline.segment import HEADER_BYTES
 from unit.instrumentation.pipeline.making import pipeline, record
-from unit.instrumentation.pipeline.receivers import Receiver, plain
+from unit.instrumentation.pipeline.receivers import Receiver, Reply, plain
 
 
 def left(spool: Path) -> list[Path]:
@@ -220,6 +221,30 @@ def test_memory_first_then_disk_once_the_collector_is_away(spool: Path) -> None:
         record(sending)
     assert sending.status().pending == 20
     sending.shutdown(0)
+
+
+def test_memory_first_then_disk_where_the_collector_is_slow(
+    spool: Path, collector: Receiver
+) -> None:
+    collector.replies.append(Reply(delay=3.0))
+    sending = pipeline(spool, collector.address, SPANMETER_WRITE_AHEAD="false")
+    made = [record(sending)]
+    collector.wait_for(lambda: collector.asked == 1)
+    made += [record(sending, {"note": "x" * 1024 * 1024}) for _ in range(20)]
+    assert sending.status().dropped == 0
+    assert sending.flush(60)
+    assert sorted(set(collector.span_ids)) == made
+    sending.shutdown()
+
+
+def test_nobody_waits_twice_for_a_collector_at_the_end(spool: Path, collector: Receiver) -> None:
+    collector.replies.append(Reply("UNAVAILABLE", delay=6.0))
+    sending = pipeline(spool, collector.address)
+    record(sending)
+    sending.shutdown(0.2)
+    began = time.monotonic()
+    sending.shutdown(60)
+    assert time.monotonic() - began < 3.0
 
 
 @pytest.mark.parametrize("write_ahead", ["true", "false"])

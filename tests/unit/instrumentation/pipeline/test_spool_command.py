@@ -98,6 +98,24 @@ def test_refused_records_are_shown_and_can_be_sent_again(
     assert invoke("status")[0][0]["dead"] == 0
 
 
+def test_refused_records_that_there_is_no_room_for_stay_where_they_are(
+    spool: Path, collector: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPANMETER_ENDPOINT", collector.address)
+    monkeypatch.setenv("SPANMETER_SPOOL_MAX_BYTES", "262144")
+    gone = pipeline(spool, SPANMETER_SPOOL_MAX_BYTES="262144")
+    made = [record(gone, {"note": "x" * 1000}) for _ in range(150)]
+    gone.shutdown(0)
+    assert gone.status().dropped == 0
+    collector.script = lambda _: Reply("INVALID_ARGUMENT", "no such unit")
+    for dead in ((), ("--dead",)):
+        assert invoke("flush", *dead)[1].exit_code == 1
+
+    collector.script = None
+    invoke("flush", "--dead")
+    assert sorted(set(collector.span_ids)) == made
+
+
 def test_a_service_that_is_not_there() -> None:
     with pytest.raises(click.BadParameter, match="holds none of 'other'"):
         invoke("flush", "--service", "other")
