@@ -17,6 +17,14 @@ SELECT
 -- Server settings under which a commit may be lost with the power, whatever the session asks for.
 SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name;
 
+-- commit_later --
+-- Not to wait for the disk at the end of this transaction: one that follows does, for both.
+SET LOCAL synchronous_commit = off;
+
+-- commit_all --
+-- A commit waits for all that was committed before it, but only if it has written something of its own.
+SELECT pg_logical_emit_message(true, 'spanmeter', '');
+
 -- create_staging --
 -- The session's own table that batches are copied into, without a constraint: the ledger's are what counts.
 CREATE TEMPORARY TABLE {staging} ({columns}) ON COMMIT DELETE ROWS;
