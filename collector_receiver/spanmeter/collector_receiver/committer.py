@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.counters import Counters, Counts
-from spanmeter.collector_receiver.fair_queue import FairQueue
+from spanmeter.collector_receiver.fair_queue import FairQueue, QueueFull
 from spanmeter.collector_receiver.journal import CannotJournal, Journal
 from spanmeter.collector_receiver.journal_segment import Entry
 from spanmeter.collector_receiver.submission import Rejection, Submission
@@ -97,6 +97,14 @@ class Committer:
         """
         if not (self._available or submission.replayed) and self._journaled([submission]):
             return
+        try:
+            self._enqueue(submission)
+        except QueueFull:
+            # The database is too slow for what comes in.
+            if submission.replayed or not self._journaled([submission]):
+                raise
+
+    def _enqueue(self, submission: Submission) -> None:
         with self._changed:
             if self._closing:
                 raise NotCommitted("the collector is stopping")
