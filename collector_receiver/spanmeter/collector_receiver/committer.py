@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 PAUSE: Final = 0.1
 """Seconds between two attempts while the database is away; short against the hold, so that a blip is not seen."""
 
+SLOW: Final = 0.5
+"""Seconds from which on it is the database that is too slow for a request, and not its sender that is in haste."""
+
 
 class NotCommitted(Exception):
     """The collector stopped before this request could be committed."""
@@ -126,8 +129,9 @@ class Committer:
             if not self._journaled([submission]):
                 raise
             with self._changed:
-                # Those that come next need not wait as long, until something is committed.
-                self._available = False
+                if time.monotonic() - submission.arrived >= SLOW:
+                    # Those that come next need not wait as long, until something is committed.
+                    self._available = False
                 self._queue.release(self._queue.withdraw(lambda each: each is submission))
             return submission.committed.result(0)
 
