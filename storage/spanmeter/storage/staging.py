@@ -48,7 +48,10 @@ class Staging:
         self._copy(self._staging, rows, columns)
 
     def copy(self, rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
-        """Copy `rows` into the table itself, past the staging table: it must have none of them."""
+        """Copy `rows` into the table itself, past the staging table: it must have none of them.
+
+        Raises UniqueViolation where it has.
+        """
         self._copy(self._table, rows, columns)
 
     def insert(self) -> int:
@@ -58,7 +61,7 @@ class Staging:
     def _copy(
         self, target: sql.Identifier, rows: Iterable[Sequence[object]], columns: Sequence[str]
     ) -> None:
-        copying = _LEDGER["copy"].format(staging=target, columns=_listed(columns))
+        copying = _LEDGER["copy"].format(target=target, columns=_listed(columns))
         with self._connection.cursor() as cursor, cursor.copy(copying) as copy:
             copy.set_types([self._types[name] for name in columns])
             for row in rows:

@@ -30,8 +30,8 @@ SELECT pg_logical_emit_message(true, 'spanmeter', '');
 CREATE TEMPORARY TABLE {staging} ({columns}) ON COMMIT DELETE ROWS;
 
 -- copy --
--- Stage a batch.
-COPY {staging} ({columns}) FROM STDIN (FORMAT binary);
+-- Copy a batch into its staging table, or where nothing is in its way, into the table itself.
+COPY {target} ({columns}) FROM STDIN (FORMAT binary);
 
 -- insert_events --
 -- Add the staged events that are not booked yet. All writers go by the same order, so that none waits in a circle.
