@@ -11,7 +11,7 @@ EXTRAS := collector,embedded,otlp-grpc,demo
 STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt hatch_build.py \
     collector_receiver/spanmeter/collector_receiver/*.c | sha256sum | cut -c1-12)
 
-.PHONY: venv demo test bench-overhead bench-ingest fuzz test-matrix check fmt clean
+.PHONY: venv demo test bench-overhead bench-ingest fuzz test-interop test-matrix check fmt clean
 .DEFAULT_GOAL := test
 
 venv: $(STAMP)
@@ -41,6 +41,16 @@ test: venv
 test-matrix: venv
 	@PYTHONPATH=tests:examples $(BIN)/python -m matrix
 	@PYTHONPATH=tests:examples $(BIN)/python -m matrix.suites
+
+# Senders of other makers: the OpenTelemetry Collector in Go through outages, JavaScript's exporters, Vercel's AI SDK.
+# The Collector is built the first time, from Debian's packages, for which it takes root and some minutes.
+test-interop: venv
+	@PYTHONPATH=tests $(BIN)/python -m databases prepare
+	@PYTHONPATH=tests $(BIN)/python -m golden.environments
+	@PYTHONPATH=tests $(BIN)/python -m interop.building
+	$(BIN)/python -m pytest -n 0 tests/interop $(ARGS) \
+	    tests/integration/collector_receiver/test_javascript_exporters.py
+	$(BIN)/python -m pytest -n 0 tests/integration/dialects -k vercel
 
 # The fuzz tests, for as long as you like: make fuzz SECONDS=3600.
 SECONDS ?= 300

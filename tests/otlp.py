@@ -23,7 +23,6 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 RECONNECT_SOON = (
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 300),
 )
 """A client waits no longer than it takes until the collector that it talked to is there again."""

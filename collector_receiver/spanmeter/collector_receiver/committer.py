@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.counters import Counters, Counts
-from spanmeter.collector_receiver.fair_queue import FairQueue
+from spanmeter.collector_receiver.fair_queue import FairQueue, QueueFull
 from spanmeter.collector_receiver.journal import CannotJournal, Journal
 from spanmeter.collector_receiver.journal_segment import Entry
 from spanmeter.collector_receiver.submission import Rejection, Submission
@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 PAUSE: Final = 0.1
 """Seconds between two attempts while the database is away; short against the hold, so that a blip is not seen."""
+
+SLOW: Final = 0.5
+"""Seconds from which on it is the database that is too slow for a request, and not its sender that is in haste."""
 
 
 class NotCommitted(Exception):
@@ -97,6 +100,14 @@ class Committer:
         """
         if not (self._available or submission.replayed) and self._journaled([submission]):
             return
+        try:
+            self._enqueue(submission)
+        except QueueFull:
+            # The database is too slow for what comes in.
+            if submission.replayed or not self._journaled([submission]):
+                raise
+
+    def _enqueue(self, submission: Submission) -> None:
         with self._changed:
             if self._closing:
                 raise NotCommitted("the collector is stopping")
@@ -118,8 +129,9 @@ class Committer:
             if not self._journaled([submission]):
                 raise
             with self._changed:
-                # Those that come next need not wait as long, until something is committed.
-                self._available = False
+                if time.monotonic() - submission.arrived >= SLOW:
+                    # Those that come next need not wait as long, until something is committed.
+                    self._available = False
                 self._queue.release(self._queue.withdraw(lambda each: each is submission))
             return submission.committed.result(0)
 

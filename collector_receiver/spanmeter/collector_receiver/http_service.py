@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Executor
 from functools import partial
 from http import HTTPStatus
+from threading import Semaphore
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -22,8 +23,10 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from spanmeter.collector_receiver.body_room import BodyRoom
 from spanmeter.collector_receiver.counters import Counters
 from spanmeter.collector_receiver.inflating import ENCODINGS, Inflating
+from spanmeter.collector_receiver.ingest import AT_ONCE
 from spanmeter.collector_receiver.otlp_json import to_protobuf
 from spanmeter.collector_receiver.refusals import (
     BodyTooLarge,
@@ -67,7 +70,8 @@ class HttpService:
     """An ASGI application that takes export requests, and tells of its health and its metrics.
 
     `export` is called on `threads`, `metrics` (the page, as Prometheus reads it) on others: those may all be waiting.
-    `max_bytes` bounds a body, packed and unpacked, `max_objects` what JSON may hold.
+    `max_bytes` bounds a body, packed and unpacked, `max_waiting` all those together that are not answered yet,
+    `max_objects` what JSON may hold.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class HttpService:
         threads: Executor,
         *,
         max_bytes: int,
+        max_waiting: int,
         max_objects: int,
     ) -> None:
         self._export = export
@@ -86,6 +91,9 @@ class HttpService:
         self._threads = threads
         self._max_bytes = max_bytes
         self._max_objects = max_objects
+        # Parsed, JSON takes some twenty times the memory that it came in too.
+        self._parsing = Semaphore(AT_ONCE)
+        self._room = BodyRoom(max_waiting)
         self._draining = False
         self._routes: dict[str, dict[str, Callable[[Scope, Receive], Awaitable[_Answer]]]] = {
             "/v1/traces": {"POST": self._traces},
@@ -129,10 +137,11 @@ class HttpService:
                 raise NotSupported(
                     f"content type {content_type!r} is neither {PROTOBUF} nor {JSON}"
                 )
-            body = await self._body(headers, receive)
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, partial(self._taken, body, form, _sender(scope))
-            )
+            with self._room.for_body() as hold:
+                body = await self._body(headers, receive, hold)
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._threads, partial(self._taken, body, form, _sender(scope))
+                )
         except Refused as refusal:
             return self._refused(refusal, form)
         except Exception:
@@ -144,7 +153,9 @@ class HttpService:
         self._counters.refuse(refusal)
         return _refusal(refusal, form)
 
-    async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
+    async def _body(
+        self, headers: dict[str, str], receive: Receive, hold: Callable[[int], None]
+    ) -> bytes:
         encoding = headers.get("content-encoding", "identity").strip().lower() or "identity"
         if encoding not in ENCODINGS and encoding != "identity":
             raise NotSupported(
@@ -152,11 +163,11 @@ class HttpService:
             )
         try:
             async with asyncio.timeout(BODY_TIMEOUT):
-                return await self._read(receive, packed=encoding != "identity")
+                return await self._read(receive, hold, packed=encoding != "identity")
         except TimeoutError:
             raise TryAgain(f"the request did not arrive within {BODY_TIMEOUT:g} s") from None
 
-    async def _read(self, receive: Receive, *, packed: bool) -> bytes:
+    async def _read(self, receive: Receive, hold: Callable[[int], None], *, packed: bool) -> bytes:
         inflating = Inflating(self._max_bytes) if packed else None
         body = bytearray()
         arrived = 0
@@ -170,14 +181,17 @@ class HttpService:
             arrived += len(piece)
             if arrived > self._max_bytes:
                 raise BodyTooLarge(f"the body is larger than {self._max_bytes} bytes")
-            body += inflating.feed(piece) if inflating is not None else piece
+            piece = inflating.feed(piece) if inflating is not None else piece
+            hold(len(piece))
+            body += piece
         if inflating is not None and arrived:
             inflating.finish()
         return bytes(body)
 
     def _taken(self, body: bytes, form: str, sender: str) -> _Answer:
         if form == JSON:
-            body = to_protobuf(body, max_objects=self._max_objects)
+            with self._parsing:
+                body = to_protobuf(body, max_objects=self._max_objects)
         response = self._export(body, sender)
         if form == JSON:
             message = ExportTraceServiceResponse.FromString(response)

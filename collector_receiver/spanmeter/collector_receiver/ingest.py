@@ -1,5 +1,6 @@
 """What happens to one export request: decode, meter, commit."""
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -68,8 +69,9 @@ class Ingest:
 
     def replay(self, entry: Entry) -> Future[list[Rejection]]:
         """Queue a request of the journal, to be metered as when it came; set when it is committed. Raises the same."""
-        limits = {"max_spans": self._max_spans, "max_attributes": self._max_attributes}
-        submission = self._metered(decode(entry.body, **limits), entry, JOURNAL)
+        # It was acknowledged within the limits of that day, which may have been others.
+        received = decode(entry.body, max_spans=sys.maxsize, max_attributes=sys.maxsize)
+        submission = self._metered(received, entry, JOURNAL)
         submission.replayed = True
         self._submit(submission)
         return submission.committed

@@ -129,8 +129,10 @@ class Journal:
             raise CannotJournal(
                 f"the journal in {self._directory} is full: it has {self._bytes} bytes"
             )
-        if self._active is not None and self._active.size >= SEGMENT_BYTES:
+        if self._active is not None and (self._active.broken or self._active.size >= SEGMENT_BYTES):
             self._seal_active()
+        if any(segment.broken for segment in self._sealed):
+            raise CannotJournal(f"the disk of the journal in {self._directory} has lost a write")
         if self._active is None:
             self._active = Segment(self._own.path / f"{next(self._numbers):012}.log")
             self._bytes += self._active.size
@@ -147,7 +149,8 @@ class Journal:
             if path.parent == self._own.path:
                 self._bytes -= size
             for segment in [each for each in self._sealed if each.path == path]:
-                segment.sync(segment.size)
+                with suppress(OSError):
+                    segment.sync(segment.size)
                 segment.close()
                 self._sealed.remove(segment)
         for part in [each for each in self._adopted if not each.segments()]:

@@ -1,5 +1,6 @@
 """One file of the journal: requests one after the other, each with the time of its receipt and a checksum."""
 
+import errno
 import os
 import struct
 import zlib
@@ -39,6 +40,8 @@ class Segment:
         self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY, 0o600)
         self._syncing = Lock()
         self._synced = 0
+        self.broken = False
+        """Whether the disk may have lost a part of it: what comes after that part could not be found again."""
         self.size = 0
         """Bytes of the whole entries."""
         try:
@@ -58,12 +61,22 @@ class Segment:
         with self._syncing:
             if self._synced < size:
                 reached = self.size
-                os.fdatasync(self._file)
+                self._sync_file()
                 self._synced = reached
 
     def close(self) -> None:
         """Close the file, once nothing is added or synced any more."""
         os.close(self._file)
+
+    def _sync_file(self) -> None:
+        if self.broken:
+            # The kernel tells of a lost write once; syncing again would succeed.
+            raise OSError(errno.EIO, "an earlier write was lost")
+        try:
+            os.fdatasync(self._file)
+        except OSError:
+            self.broken = True
+            raise
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)
@@ -71,10 +84,17 @@ class Segment:
             while left:
                 left = left[os.write(self._file, left) :]
         except OSError:
-            # The disk may have taken a part of it.
-            os.ftruncate(self._file, self.size)
+            self._take_back()
             raise
         self.size += len(data)
+
+    def _take_back(self) -> None:
+        """The disk may have taken a part of what could not be added."""
+        try:
+            os.ftruncate(self._file, self.size)
+        except OSError:
+            self.broken = True
+            raise
 
 
 def packed(entry: Entry) -> bytes:

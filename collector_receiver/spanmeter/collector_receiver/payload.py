@@ -58,10 +58,14 @@ CONTENT: Final = (
     "tool.",
     # OpenLLMetry, Vercel AI SDK, Langfuse, Pydantic AI and Logfire.
     "traceloop.entity.",
+    "traceloop.prompt.",
     "ai.prompt",
+    # What an application sends along, keys among it.
+    "ai.request.headers",
     "ai.response.text",
     "ai.response.object",
     "ai.response.reasoning",
+    "ai.response.files",
     "ai.response.toolCalls",
     "ai.toolCall.",
     "ai.value",
@@ -76,6 +80,7 @@ CONTENT: Final = (
     "langfuse.trace.output",
     "pydantic_ai.",
     "all_messages",
+    "events",
     "final_result",
     "request_data",
     "response_data",

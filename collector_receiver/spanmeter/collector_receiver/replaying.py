@@ -87,13 +87,16 @@ class Replaying:
     def _commit(self, path: Path) -> int:
         under_way: deque[Future[list[Rejection]]] = deque()
         requests = 0
-        for entry in entries(path):
-            under_way.append(self._queued(entry))
-            requests += 1
-            if len(under_way) >= UNDER_WAY:
-                self._wait(under_way.popleft())
-        for committed in under_way:
-            self._wait(committed)
+        try:
+            for entry in entries(path):
+                under_way.append(self._queued(entry))
+                requests += 1
+                if len(under_way) >= UNDER_WAY:
+                    self._wait(under_way.popleft())
+        finally:
+            # Those before a damage too: the segment is not replayed again.
+            for committed in under_way:
+                self._wait(committed)
         return requests
 
     def _queued(self, entry: Entry) -> Future[list[Rejection]]:

@@ -92,6 +92,7 @@ class Collector:
             self._counters,
             self._threads,
             max_bytes=settings.max_request_bytes,
+            max_waiting=settings.queue_bytes,
             max_objects=2 * settings.max_request_attributes,
         )
         self._http = HttpServer(self._http_service, shared=settings.shared)

@@ -68,7 +68,8 @@ class CollectorSettings:
 
     queue_bytes: int = 256 * MIB
     """Memory for requests that wait for their commit: their bytes as they came in, and two KiB for each row. Beyond
-    it new ones are refused, to be sent again; a quarter is kept for senders who have less than their share in it."""
+    it new ones are refused, to be sent again; a quarter is kept for senders who have less than their share in it. As
+    much again for the bodies of HTTP requests that are still to be decoded."""
 
     journal: Path | None = None
     """Directory for requests that the database cannot take now: they are acknowledged from there. None: there is no

@@ -70,7 +70,9 @@ class CallCosts:
         self, called: Called, tokens: Tokens, at: datetime, *, by_model: bool
     ) -> CallCost | None:
         """The same for a call that used tokens only; quicker, or `None` where it is not as simple as that."""
-        found = self._by_token(_asked(called, at, by_model=by_model))
+        provider, operation, model, answered, _, region, tier, _ = called
+        minute = int(at.timestamp()) // MINUTE
+        found = self._by_token(provider, operation, model, answered, region, tier, by_model, minute)
         if found is None:
             return None
         costs, rate_version = found
@@ -86,7 +88,8 @@ class CallCosts:
         cost = cost_of(quantities, rate)
         return CallCost(cost, self._version(rate) if cost.amount is not None else None)
 
-    def _find_by_token(self, asked: _Asked) -> tuple[TokenCosts, str] | None:
+    def _find_by_token(self, *asked_for: str | bool | int | None) -> tuple[TokenCosts, str] | None:
+        asked = _Asked._make(asked_for)
         rate = None if (asked.provider, asked.operation) in FREE else self._rate(asked)
         costs = None if rate is None else token_costs(rate)
         return None if rate is None or costs is None else (costs, self._version(rate))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
@@ -16,7 +17,7 @@ from spanmeter.metering.outcome import Outcome, read_outcome, was_refused
 from spanmeter.metering.quantities import check_parts, read_quantities
 from spanmeter.metering.rates import Rates
 from spanmeter.metering.raw_usage import raw_usage
-from spanmeter.metering.reading import mended, text
+from spanmeter.metering.reading import MAX_TEXT, mended, text
 from spanmeter.metering.span import Attributes, Span
 from spanmeter.metering.tokens import Tokens, read_tokens
 from spanmeter.metering.unmeterable import Unmeterable
@@ -117,7 +118,7 @@ class Meter:
         cost = self._cost(call, called, outcome, tokens, others, when.time)
         counted = Counted(others, source, raw_usage(attributes))
         charge = _charge(attributes, who, outcome, tokens, cost)
-        told = Told(call.dialect, mended(span.scope_name), mended(span.scope_version))
+        told = _told(call.dialect, span.scope_name[:MAX_TEXT], span.scope_version[:MAX_TEXT])
         return UsageEvent._make((*when, *who, *called, *outcome, *tokens, *counted, *charge, *told))
 
     def _cost(
@@ -146,6 +147,11 @@ def _prefixed(attributes: Attributes) -> list[str]:
     if DIMENSION not in joined and CACHE_WRITE not in joined and QUANTITY not in joined:
         return []
     return [name for name in attributes if name.startswith(PREFIXES)]
+
+
+@lru_cache(maxsize=1024)
+def _told(dialect: str, scope: str, version: str) -> Told:
+    return Told(dialect, mended(scope), mended(version))
 
 
 def _check_complete(span: Span, attributes: Attributes, outcome: Outcome) -> None:

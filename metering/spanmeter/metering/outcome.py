@@ -62,6 +62,7 @@ def _status(error_type: str | None, *, failed: bool) -> Status:
 def _time_to_first_token(attributes: Attributes) -> timedelta | None:
     """Seconds, as OpenTelemetry sends durations. Nothing is charged by it: a bad value is left out."""
     seconds = attributes.get(names.TIME_TO_FIRST_CHUNK)
-    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < 86_400:
+    # By type, which is quicker than `isinstance` and no boolean.
+    if (type(seconds) is float or type(seconds) is int) and 0 <= seconds < 86_400:
         return timedelta(seconds=seconds)
     return None

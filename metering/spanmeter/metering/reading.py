@@ -26,8 +26,7 @@ MAX_DIGITS: Final = 15
 """Digits of a count that was sent as text: those of `MAX_COUNT`, and a few leading zeros."""
 
 
-TEXTS: Final = frozenset({str, type(None)})
-COUNTS: Final = frozenset({int, type(None)})
+INTEGERS: Final = frozenset({int})
 
 
 def text(attributes: Attributes, name: str) -> str | None:
@@ -43,10 +42,13 @@ def text(attributes: Attributes, name: str) -> str | None:
 def texts(attributes: Attributes, names: tuple[str, ...]) -> list[str | None]:
     """`text` of several attributes at once: one look at all of them nearly always finds all in order."""
     values: list[Any] = [*map(attributes.get, names)]
-    if TEXTS.issuperset(map(type, values)) and "" not in values:
-        whole = "".join(filter(None, values))
-        if len(whole) <= MAX_TEXT and whole.isascii() and "\0" not in whole:
-            return values
+    given = [value for value in values if value is not None]
+    try:
+        whole = "".join(given)
+    except TypeError:
+        whole = "\0"
+    if "\0" not in whole and whole.isascii() and len(whole) <= MAX_TEXT and "" not in given:
+        return values
     return [text(attributes, name) for name in names]
 
 
@@ -96,10 +98,11 @@ def count(attributes: Attributes, name: str) -> int | None:
 def counts(attributes: Attributes, names: tuple[str, ...]) -> list[int | None]:
     """`count` of several attributes at once."""
     values: list[Any] = [*map(attributes.get, names)]
-    if COUNTS.issuperset(map(type, values)):
-        given = [*filter(None, values)]
-        if not given or (min(given) > 0 and max(given) <= MAX_COUNT):
-            return values
+    given = [value for value in values if value is not None]
+    if INTEGERS.issuperset(map(type, given)) and (
+        not given or (min(given) >= 0 and max(given) <= MAX_COUNT)
+    ):
+        return values
     return [count(attributes, name) for name in names]
 
 

@@ -22,7 +22,7 @@ UNITS: Final = frozenset(
     }
 )
 
-NO_MEDIA: Final = (None, None, None, None)
+NO_MEDIA: Final = [None] * 4
 
 
 class TokenCosts(NamedTuple):
@@ -41,20 +41,22 @@ class TokenCosts(NamedTuple):
     def cost(self, tokens: Tokens) -> Cost | None:
         """What `cost_of` makes of the tokens; `None` for what these do not tell."""
         whole, read, written, by_ttl, output, reasoning, *media = tokens
-        if by_ttl or (*media,) != NO_MEDIA:
+        if by_ttl or media != NO_MEDIA:
             return None
-        if self.most_input is not None and (whole or 0) > self.most_input:
+        request, each, each_read, each_written, each_output, each_reasoning, most, quality = self
+        if most is not None and (whole or 0) > most:
             return None
         add = EXACT.fma
-        amount = add(self.input, whole or 0, self.request)
-        amount = add(self.output, output or 0, amount)
+        amount = add(each, whole or 0, request)
+        amount = add(each_output, output or 0, amount)
         if read:
-            amount = add(self.cache_read, read, amount)
+            amount = add(each_read, read, amount)
         if written:
-            amount = add(self.cache_write, written, amount)
-        if reasoning:
-            amount = add(self.reasoning, reasoning, amount)
-        return Cost(EXACT.add(EXACT.normalize(amount), NO_MONEY), self.quality)
+            amount = add(each_written, written, amount)
+        # Most charge for reasoning as for all output.
+        if reasoning and each_reasoning:
+            amount = add(each_reasoning, reasoning, amount)
+        return Cost(EXACT.add(EXACT.normalize(amount), NO_MONEY), quality)
 
 
 def token_costs(rate: Rate) -> TokenCosts | None:

@@ -54,12 +54,19 @@ def read_tokens(attributes: Attributes, prefixed: Sequence[str]) -> Tokens:
 
     Raises `Unmeterable` where the counts contradict each other.
     """
-    by_ttl = _cache_write_by_ttl(attributes, prefixed)
-    whole, cache_read, cache_write, *others = counts(attributes, NAMES)
-    if cache_write is None and by_ttl:
-        cache_write = sum(by_ttl.values())
-    tokens = Tokens(whole, cache_read, cache_write, by_ttl, *others)
-    _check(tokens)
+    by_ttl = _cache_write_by_ttl(attributes, prefixed) if prefixed else {}
+    whole, read, written, output, reasoning, *media = counts(attributes, NAMES)
+    if written is None and by_ttl:
+        written = sum(by_ttl.values())
+    tokens = Tokens(whole, read, written, by_ttl, output, reasoning, *media)
+    # Nearly all spans: no part that could exceed its whole but these.
+    if (
+        by_ttl
+        or any(media)
+        or (read or 0) + (written or 0) > (whole or 0)
+        or (reasoning or 0) > (output or 0)
+    ):
+        _check(tokens)
     return tokens
 
 
@@ -90,18 +97,6 @@ def _time_to_live(name: str) -> str | None:
 
 def _check(tokens: Tokens) -> None:
     """No part may exceed its whole: such an emitter counts in a way that its dialect does not say."""
-    whole, read, written, by_ttl, output, reasoning, *media = tokens
-    if (
-        (read or 0) + (written or 0) <= (whole or 0)
-        and (reasoning or 0) <= (output or 0)
-        and not by_ttl
-        and not any(media)
-    ):
-        return
-    _check_each(tokens)
-
-
-def _check_each(tokens: Tokens) -> None:
     written = tokens.cache_write_input_tokens or 0
     whole = tokens.input_tokens
     _contain(

@@ -36,9 +36,11 @@ class MustGoAlone(Exception):
 
 
 class Resolved(NamedTuple):
-    """Which of a batch count, and the places of those whose row was dropped: they are staged no more."""
+    """Which of a batch count, whether some of its calls were `known` before or come twice, and the places of those
+    whose row was dropped: they are staged no more."""
 
     resolution: Resolution
+    known: bool
     dropped: Sequence[int]
 
 
@@ -59,12 +61,12 @@ def resolve_calls(
         connection.execute(_SQL["add_foreign_calls"], _KINDS)
     related = _related(connection, events, foreign=foreign)
     if not same_id and not related:
-        return Resolved(Resolution({}, {}, {}), dropped)
+        return Resolved(Resolution({}, {}, {}), known, dropped)
     resolution = resolve(events, same_id, related, lambda keys: _booked(connection, keys))
     if (resolution.reversed or resolution.matched) and not alone:
         raise MustGoAlone
     _record(connection, resolution)
-    return Resolved(resolution, dropped)
+    return Resolved(resolution, known, dropped)
 
 
 def forget_calls(connection: Connection, before: datetime) -> int:

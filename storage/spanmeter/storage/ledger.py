@@ -20,7 +20,7 @@ from spanmeter.storage.metered import (
 )
 from spanmeter.storage.producers import Producer
 from spanmeter.storage.rejected import RejectedSpan
-from spanmeter.storage.session import Committed, WriterSession
+from spanmeter.storage.session import Committed, Durable, WriterSession
 
 logger = logging.getLogger(__name__)
 
@@ -82,14 +82,14 @@ class LedgerWriter:
         try:
             parts.append(self._commit(batch, rejected, producers))
             refused += _quarantined(parts[0], 0)
-        except faults.BatchRefused:
-            self._book(batch, 0, parts, refused)
+        except faults.BatchRefused as error:
+            self._halve(batch, 0, error, parts, refused)
             spans = [
                 refused_span(batch[each.index], each.detail)
                 for each in refused
                 if each.reason == REFUSED
             ]
-            parts.append(self._commit((), [*rejected, *spans], producers))
+            parts.append(self._commit((), [*rejected, *spans], producers, "all"))
         inserted = sum(part.added.inserted for part in parts)
         duplicates = len(batch) - inserted - len(refused)
         kept = sum(part.kept for part in parts)
@@ -119,32 +119,49 @@ class LedgerWriter:
         start: int,
         parts: list[Committed],
         refused: list[Refused],
-    ) -> None:
+    ) -> bool:
+        """Book what PostgreSQL takes of it; whether it took all at once."""
         try:
-            parts.append(self._commit(batch, (), _NOBODY))
+            parts.append(self._commit(batch, (), _NOBODY, "later"))
         except faults.BatchRefused as error:
-            if len(batch) == 1:
-                refused.append(Refused(start, REFUSED, str(error)))
+            self._halve(batch, start, error, parts, refused)
+            return False
+        refused += _quarantined(parts[-1], start)
+        return True
+
+    def _halve(
+        self,
+        batch: Sequence[Metered],
+        start: int,
+        error: faults.BatchRefused,
+        parts: list[Committed],
+        refused: list[Refused],
+    ) -> None:
+        """Book a batch that was refused for this error, but for the rows that are the reason."""
+        while len(batch) > 1:
+            middle = len(batch) // 2
+            whole = self._book(batch[:middle], start, parts, refused)
+            batch, start = batch[middle:], start + middle
+            # With nothing wrong in the first half it is in the second, which need not be tried.
+            if not whole or len(batch) == 1:
+                self._book(batch, start, parts, refused)
                 return
-        else:
-            refused += _quarantined(parts[-1], start)
-            return
-        middle = len(batch) // 2
-        self._book(batch[:middle], start, parts, refused)
-        self._book(batch[middle:], start + middle, parts, refused)
+        if batch:
+            refused.append(Refused(start, REFUSED, str(error)))
 
     def _commit(
         self,
         batch: Sequence[Metered],
         rejected: Sequence[RejectedSpan],
         producers: Mapping[str, Producer],
+        durable: Durable = "now",
     ) -> Committed:
         attempts = _ATTEMPTS
         while True:
             session = self._open()
             attempts -= 1
             try:
-                return session.commit(batch, rejected, producers)
+                return session.commit(batch, rejected, producers, durable)
             except faults.DRIVER_ERRORS as error:
                 raise faults.BatchRefused(error) from error
             except psycopg.Error as error:

@@ -1,10 +1,10 @@
 """A database session made ready for writing: durable commits, bounded waits, staging tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
 from spanmeter.storage.calls import MustGoAlone
 from spanmeter.storage.connection import connect, database_errors
@@ -26,6 +26,11 @@ _REJECTED: Final = (
 )
 
 NOTHING: Final = Added(0, 0, {})
+
+Durable = Literal["now", "later", "all"]
+"""When a commit is durable: when it returns; with a later one for "all"; with all those before it."""
+
+_DURABLE: Final = {"later": "commit_later", "all": "commit_all"}
 
 _SQL = statements.load("ledger")
 
@@ -72,19 +77,27 @@ class WriterSession:
         batch: Sequence[Metered],
         rejected: Sequence[RejectedSpan],
         producers: Mapping[str, Producer],
+        durable: Durable = "now",
     ) -> Committed:
         """Commit all of it in one transaction."""
-        events = [metered.event for metered in batch]
-        foreign = has_foreign(events)
+        foreign = has_foreign([metered.event for metered in batch])
         try:
-            return self._commit(batch, events, rejected, producers, foreign=foreign, alone=foreign)
+            with self._transaction(durable):
+                return self._add(batch, rejected, producers, foreign=foreign, alone=foreign)
         except MustGoAlone:
-            return self._commit(batch, events, rejected, producers, foreign=foreign, alone=True)
+            with self._transaction(durable):
+                return self._add(batch, rejected, producers, foreign=foreign, alone=True)
 
-    def _commit(
+    @contextmanager
+    def _transaction(self, durable: Durable) -> Generator[None]:
+        with self.connection.transaction():
+            if durable in _DURABLE:
+                self.connection.execute(_SQL[_DURABLE[durable]])
+            yield
+
+    def _add(
         self,
         batch: Sequence[Metered],
-        events: Sequence[UsageEvent],
         rejected: Sequence[RejectedSpan],
         producers: Mapping[str, Producer],
         *,
@@ -92,21 +105,18 @@ class WriterSession:
         alone: bool,
     ) -> Committed:
         added, kept = NOTHING, 0
-        with self.connection.transaction():
-            if events:
-                added = self._events.add(events, foreign=foreign, alone=alone)
-            spans = [
-                *rejected,
-                *(
-                    quarantined_span(batch[place], reason)
-                    for place, reason in added.quarantined.items()
-                ),
-            ]
-            if spans:
-                self._rejected.stage(map(as_row, spans), _REJECTED)
-                kept = self._rejected.insert()
-            if producers:
-                add_producers(self.connection, producers)
+        if batch:
+            events = [metered.event for metered in batch]
+            added = self._events.add(events, foreign=foreign, alone=alone)
+        spans = [
+            *rejected,
+            *(quarantined_span(batch[at], reason) for at, reason in added.quarantined.items()),
+        ]
+        if spans:
+            self._rejected.stage(map(as_row, spans), _REJECTED)
+            kept = self._rejected.insert()
+        if producers:
+            add_producers(self.connection, producers)
         return Committed(added, kept)
 
 

@@ -1,9 +1,14 @@
-"""A batch of usage events on its way into the ledger: staged, each call resolved to one that counts, inserted."""
+"""A batch of usage events on its way into the ledger: each call resolved to one event that counts, then the rows.
 
-from collections.abc import Mapping, Sequence
+What tells calls apart is staged first. Nearly every batch is of calls that nobody has described before, and its rows
+are copied straight into the ledger; all others are staged, too, and inserted past what is booked.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 
-from psycopg import sql
+from psycopg import errors, sql
 
 from spanmeter.metering.resolution import Key
 from spanmeter.metering.same_call import as_duplicate, call_key, is_ours
@@ -17,6 +22,18 @@ from spanmeter.storage.staging import Staging
 _DUPLICATE_OF: Final = ("duplicate_of_trace_id", "duplicate_of_span_id", "duplicate_of_time")
 
 _NOTES: Final = {"place": "integer", "call": "bytea"}
+
+_TELLING: Final = (
+    *("time", "trace_id", "span_id", "parent_span_id", "operation", "duration", "scope_name"),
+)
+"""What calls are told apart by."""
+
+_telling = itemgetter(*map(UsageEvent._fields.index, _TELLING))
+
+_order = itemgetter(*map(UsageEvent._fields.index, ("time", "trace_id", "span_id")))
+"""The order that all writers go by, so that none waits in a circle."""
+
+_COUNTS_ITSELF: Final = (None, None, None)
 
 COMPARED: Final = (
     *("tenant_id", "account_type", "provider", "operation", "request_model", "response_model"),
@@ -52,24 +69,52 @@ class StagedEvents:
 
     def add(self, events: Sequence[UsageEvent], *, foreign: bool, alone: bool) -> Added:
         """Add the events in the transaction under way. Raises MustGoAlone unless `alone`."""
+        calls = [call_key(event) for event in events]
         self._staging.stage(
-            ((*event, place, call_key(event)) for place, event in enumerate(events)),
-            (*UsageEvent._fields, *_NOTES),
+            ((*_telling(event), place, calls[place]) for place, event in enumerate(events)),
+            (*_TELLING, *_NOTES),
         )
-        resolution, dropped = resolve_calls(self._connection, events, foreign=foreign, alone=alone)
-        if resolution.duplicates:
-            self._restage(events, resolution.duplicates)
+        resolved = resolve_calls(self._connection, events, foreign=foreign, alone=alone)
+        duplicates = resolved.resolution.duplicates
+        if not resolved.known and not duplicates and self._copied(events):
+            return Added(len(events), 0, {})
+        self._restage(events, calls, duplicates, resolved.dropped)
         inserted = self._staging.insert()
         conflicts = self._conflicting(events) if inserted < len(events) else []
-        quarantined = {**dict.fromkeys(dropped, DROPPED), **dict.fromkeys(conflicts, CONFLICT)}
-        return Added(inserted, len(resolution.duplicates), quarantined)
+        quarantined = {
+            **dict.fromkeys(resolved.dropped, DROPPED),
+            **dict.fromkeys(conflicts, CONFLICT),
+        }
+        return Added(inserted, len(duplicates), quarantined)
 
-    def _restage(self, events: Sequence[UsageEvent], duplicates: dict[int, Key]) -> None:
-        self._connection.execute(_SQL["unstage"], (list(duplicates),))
+    def _copied(self, events: Sequence[UsageEvent]) -> bool:
+        """Copy the events into the ledger, unless it has one of their keys: then none."""
+        try:
+            with self._connection.transaction():
+                self._staging.copy(sorted(events, key=_order), UsageEvent._fields)
+        except errors.UniqueViolation:
+            return False
+        return True
+
+    def _restage(
+        self,
+        events: Sequence[UsageEvent],
+        calls: Sequence[bytes],
+        duplicates: Mapping[int, Key],
+        dropped: Collection[int],
+    ) -> None:
+        """Stage whole rows in place of what the calls were told apart by."""
+        self._connection.execute(_SQL["unstage_all"])
+        left_out = frozenset(dropped)
         rows = (
-            (*as_duplicate(event), place, call_key(event), *counted)
-            for place, counted in duplicates.items()
-            for event in (events[place],)
+            (
+                *(as_duplicate(event) if place in duplicates else event),
+                place,
+                calls[place],
+                *duplicates.get(place, _COUNTS_ITSELF),
+            )
+            for place, event in enumerate(events)
+            if place not in left_out
         )
         self._staging.stage(rows, (*UsageEvent._fields, *_NOTES, *_DUPLICATE_OF))
 

@@ -41,18 +41,31 @@ class Staging:
         )
         create = _LEDGER["create_staging"]
         connection.execute(create.format(staging=self._staging, columns=definitions))
+        self._table = sql.Identifier(table)
 
     def stage(self, rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
         """Stage `rows` of these columns, notes among them; the end of the transaction clears them."""
-        copying = _LEDGER["copy"].format(staging=self._staging, columns=_listed(columns))
-        with self._connection.cursor() as cursor, cursor.copy(copying) as copy:
-            copy.set_types([self._types[name] for name in columns])
-            for row in rows:
-                copy.write_row(row)
+        self._copy(self._staging, rows, columns)
+
+    def copy(self, rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
+        """Copy `rows` into the table itself, past the staging table: it must have none of them.
+
+        Raises UniqueViolation where it has.
+        """
+        self._copy(self._table, rows, columns)
 
     def insert(self) -> int:
         """Move what is staged into the table, once in a transaction; return how many rows were new."""
         return self._connection.execute(self._insert).rowcount
+
+    def _copy(
+        self, target: sql.Identifier, rows: Iterable[Sequence[object]], columns: Sequence[str]
+    ) -> None:
+        copying = _LEDGER["copy"].format(target=target, columns=_listed(columns))
+        with self._connection.cursor() as cursor, cursor.copy(copying) as copy:
+            copy.set_types([self._types[name] for name in columns])
+            for row in rows:
+                copy.write_row(row)
 
 
 def _listed(names: Sequence[str]) -> sql.Composed:

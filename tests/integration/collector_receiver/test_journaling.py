@@ -18,7 +18,7 @@ import otlp
 from collecting import CollectorProcess, Ledger, StartCollector
 from databases.cluster import Cluster
 from otlp import Client
-from spanmeter.collector_receiver import Collector, CollectorSettings
+from spanmeter.collector_receiver import Collector, CollectorSettings, committer
 from spanmeter.storage.migrations import migrate
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -79,6 +79,26 @@ def test_a_slow_database_is_not_waited_for_twice(plain_dsn: str, tmp_path: Path)
                 client.export(otlp.llm_request(3))
             assert time.monotonic() - started < 2
         wait_for(lambda: stored(plain_dsn) == 18)
+
+
+def test_a_sender_in_haste_makes_no_database_slow(
+    plain_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is answered from the journal; whoever has the time is answered when it is committed."""
+    monkeypatch.setattr(committer, "SLOW", 600)
+    with (
+        collecting(plain_dsn, tmp_path, hold=60, deadline_margin=120) as (collector, client),
+        ThreadPoolExecutor(1) as thread,
+        psycopg.connect(plain_dsn) as lock,
+    ):
+        lock.execute("LOCK TABLE usage_events IN ACCESS EXCLUSIVE MODE")
+        client.export(otlp.llm_request(3), timeout=8)
+        patient = thread.submit(client.export, otlp.llm_request(5), timeout=300)
+        wait_for(lambda: collector.counts.received == 8)
+        lock.rollback()
+        patient.result()
+        assert collector.counts.journaled == 3
+        wait_for(lambda: stored(plain_dsn) == 8)
 
 
 def test_nothing_acknowledged_is_lost_when_the_collector_is_killed_in_an_outage(

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from decimal import Decimal
 from itertools import permutations
 
@@ -16,6 +17,7 @@ import calls_described
 from booking import event, metered, payload, query
 from calls_described import Described, framework, inside, ours
 from spanmeter.metering.usage_event import UsageEvent
+from spanmeter.storage.calls import forget_calls
 from spanmeter.storage.connection import connect
 from spanmeter.storage.ledger import LedgerWriter
 from spanmeter.storage.metered import CONFLICT
@@ -157,6 +159,17 @@ def test_other_numbers_under_a_known_key_are_set_aside(dsn: str, other: dict[str
         true = event(response_id=changed.response_id)
         assert writer.write(metered(true)).same_call == 0
     assert booked_sums(dsn) == sums_of([first, neighbour, true])
+
+
+def test_a_row_is_booked_once_even_when_its_identity_was_forgotten(dsn: str) -> None:
+    """The calls of the batch look new; the ledger's own key tells which are not."""
+    booked, fresh = event(), event()
+    with LedgerWriter(dsn) as writer, closing(connect(dsn)) as connection:
+        writer.write(metered(booked))
+        assert forget_calls(connection, booked.time + timedelta(days=1)) == 1
+        written = writer.write(metered(booked, fresh))
+    assert (written.inserted, written.duplicates, written.rejected) == (1, 1, 0)
+    assert booked_sums(dsn) == sums_of([booked, fresh])
 
 
 def _of_its_own(described: Described) -> Described:

@@ -85,7 +85,9 @@ def test_a_read_only_server_is_unavailable_until_it_is_not(dsn: str) -> None:
 @pytest.mark.parametrize(
     ("configured", "used"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")]
 )
-def test_fault_04_a_commit_is_durable_whatever_the_default(dsn: str, configured: str, used: str) -> None:
+def test_fault_04_a_commit_is_durable_whatever_the_default(
+    dsn: str, configured: str, used: str
+) -> None:
     weak = make_conninfo(dsn, options=f"-c synchronous_commit={configured}")
     session = WriterSession(weak, statement_timeout=SECOND, lock_timeout=SECOND)
     with closing(session.connection) as connection:
@@ -162,3 +164,22 @@ def write_until_unavailable(writer: LedgerWriter) -> tuple[int, list[Metered]]:
             reported += writer.write(batch).inserted
         except DatabaseUnavailable:
             return reported, batch
+
+
+def test_what_is_left_of_a_refused_batch_is_durable_when_it_is_reported(
+    own_timescale: Cluster,
+) -> None:
+    """Its parts are committed without waiting for the disk, and the last commit waits for all of them: also where the
+    refused row is known, so that there is nothing else to write."""
+    dsn = own_timescale.dsn()
+    migrate(dsn)
+    query(dsn, "ALTER SYSTEM SET wal_writer_delay = '10s'")
+    query(dsn, "SELECT pg_reload_conf()")
+    (refused,) = metered(event(tenant_id=""))
+    with LedgerWriter(dsn) as writer:
+        for booked in (20, 40):
+            written = writer.write([*metered(*(event() for _ in range(20))), refused])
+            own_timescale.kill()
+            own_timescale.start()
+            assert (written.inserted, len(written.refused)) == (20, 1)
+            assert query(dsn, COUNT) == [(booked,)]

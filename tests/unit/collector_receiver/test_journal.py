@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -188,3 +189,27 @@ def test_nothing_that_was_appended_is_lost_when_the_process_is_killed(tmp_path: 
     with opened(tmp_path, max_bytes=2**30) as journal:
         bodies = kept(journal)
     assert bodies[: acknowledged + 1] == [b"%d " % n * 50 for n in range(acknowledged + 1)]
+
+
+def test_after_a_write_that_the_disk_lost_nothing_is_acknowledged_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel tells of it once: the next sync of the same file would succeed, and the file have a hole."""
+
+    def fails(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with opened(tmp_path) as journal:
+        journal.append([entry(b"1")])
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "fdatasync", fails)
+            with pytest.raises(CannotJournal, match="Input/output error"):
+                journal.append([entry(b"2")])
+        with pytest.raises(CannotJournal, match="lost a write"):
+            journal.append([entry(b"3")])
+
+        for path in journal.seal():
+            journal.discard(path)
+        journal.append([entry(b"4")])
+
+        assert kept(journal) == [b"4"]

@@ -17,13 +17,21 @@ SELECT
 -- Server settings under which a commit may be lost with the power, whatever the session asks for.
 SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name;
 
+-- commit_later --
+-- Not to wait for the disk at the end of this transaction: one that follows does, for both.
+SET LOCAL synchronous_commit = off;
+
+-- commit_all --
+-- A commit waits for all that was committed before it, but only if it has written something of its own.
+SELECT pg_logical_emit_message(true, 'spanmeter', '');
+
 -- create_staging --
 -- The session's own table that batches are copied into, without a constraint: the ledger's are what counts.
 CREATE TEMPORARY TABLE {staging} ({columns}) ON COMMIT DELETE ROWS;
 
 -- copy --
--- Stage a batch.
-COPY {staging} ({columns}) FROM STDIN (FORMAT binary);
+-- Copy a batch into its staging table, or where nothing is in its way, into the table itself.
+COPY {target} ({columns}) FROM STDIN (FORMAT binary);
 
 -- insert_events --
 -- Add the staged events that are not booked yet. All writers go by the same order, so that none waits in a circle.

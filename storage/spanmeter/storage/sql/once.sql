@@ -1,9 +1,9 @@
 -- share_links --
--- Batches of our own spans alone go side by side ...
+-- Batches of our own spans alone go side by side.
 SELECT pg_advisory_xact_lock_shared(%s);
 
 -- own_links --
--- ... but what describes another span's call, or replaces what was booked, is decided by one at a time.
+-- What describes another span's call, or replaces what was booked, is decided by one at a time.
 SELECT pg_advisory_xact_lock(%s);
 
 -- register_calls --
@@ -112,6 +112,10 @@ CROSS JOIN LATERAL (
 -- unstage --
 -- Take events out of the batch.
 DELETE FROM staged_usage_events WHERE place = ANY (%s);
+
+-- unstage_all --
+-- Empty the batch before the end of the transaction.
+DELETE FROM staged_usage_events;
 
 -- match_child --
 -- Note which span inside it describes the same call, so that a second equal one is a call of its own.

@@ -90,22 +90,22 @@ def test_fault_05_a_slow_and_a_locked_database_take_no_more_memory_than_is_given
         CollectorSettings(
             dsn=timescale_dsn,
             grpc="127.0.0.1:0",
-            queue_bytes=4 * MIB,
+            queue_bytes=2 * MIB,
             hold=1.0,
             journal=tmp_path if journaled else None,
         )
     )
-    load = Load(receiver.address, clients=16)
-    with load.running(400):
-        load.wait_for(1000)
+    load = Load(receiver.address, clients=8)
+    with load.running(200):
+        load.wait_for(500)
         before = receiver.most_memory()
         query(timescale_dsn, SLOW)
-        load.wait_for(1000)
+        load.wait_for(500)
         with psycopg.connect(timescale_dsn) as lock:
             lock.execute("LOCK TABLE usage_events IN ACCESS EXCLUSIVE MODE")
             time.sleep(3)
         query(timescale_dsn, "DROP TRIGGER slow ON usage_events")
-        load.wait_for(1000)
+        load.wait_for(500)
     _finish(receivers, timescale_dsn, tmp_path, len(load.sent))
 
     assert receiver.most_memory() - before < 150
