@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,31 @@ def calls_in(path: Path) -> list[dict[str, Any]]:
     return [call for call in calls if "gen_ai.usage.input_tokens" in call]
 
 
+def as_many_as(count: int, path: Path) -> list[dict[str, Any]]:
+    """The calls, once there are so many; a span that is being written is not there yet."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            calls = calls_in(path)
+        except json.JSONDecodeError:
+            calls = []
+        if len(calls) >= count or time.monotonic() > deadline:
+            return calls
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
 def test_the_environment_alone_makes_the_app_metered(tmp_path: Path) -> None:
     with SimulatedProvider() as provider:
-        console = {"OTEL_TRACES_EXPORTER": "console"}
+        # SIGTERM ends the application's own tracing with what it holds: nothing waits in it for long.
+        console = {"OTEL_TRACES_EXPORTER": "console", "OTEL_BSP_SCHEDULE_DELAY": "100"}
         inner, outer = console | vendors(provider), console.copy()
         with (
             service("assistant", inner, tmp_path / "assistant") as outer["ASSISTANT_URL"],
             service("gateway", outer, tmp_path / "gateway") as gateway,
         ):
             outcomes = asyncio.run(drive(gateway, REQUESTS, seed=7, concurrency=8))
-    calls = calls_in(tmp_path / "assistant")
+            calls = as_many_as(len(provider.served), tmp_path / "assistant")
 
     assert outcomes == {"200": REQUESTS}
     assert calls_in(tmp_path / "gateway") == []

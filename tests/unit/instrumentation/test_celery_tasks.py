@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from celery import Celery  # type: ignore[import-untyped]
+from celery import Celery, signals  # type: ignore[import-untyped]
 from celery.contrib.testing import worker as testing  # type: ignore[import-untyped]
 
 from spanmeter.instrumentation import celery_tasks, current_usage, usage
@@ -29,11 +29,20 @@ def task(app: Any) -> Any:
     return app.task(who, name="who", shared=False)
 
 
+def _leave_logging_alone(**_: Any) -> None:
+    """Celery sets up the logging of the process, unless somebody else is there to do it."""
+
+
 @pytest.fixture
 def worker(app: Any, task: Any) -> Generator[None]:
     untyped: Any = testing
-    with untyped.start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=60):
-        yield
+    setup_logging: Any = signals.setup_logging
+    setup_logging.connect(_leave_logging_alone)
+    try:
+        with untyped.start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=60):
+            yield
+    finally:
+        setup_logging.disconnect(_leave_logging_alone)
 
 
 @pytest.mark.usefixtures("worker")
