@@ -116,7 +116,11 @@ def test_a_refusal_asks_to_try_again_soon_in_both_trailers() -> None:
 def test_what_waits_is_bounded_and_more_is_refused_at_once() -> None:
     body = otlp.llm_request(10)
     settings = CollectorSettings(
-        dsn=NOWHERE, grpc="127.0.0.1:0", hold=3.0, grace=0, queue_bytes=3 * (len(body) + 10 * ROW_BYTES)
+        dsn=NOWHERE,
+        grpc="127.0.0.1:0",
+        hold=3.0,
+        grace=0,
+        queue_bytes=3 * (len(body) + 10 * ROW_BYTES),
     )
     with Collector(settings) as running, Client(running.grpc_address) as client:
         held = [threading.Thread(target=client.error_of, args=(body,)) for _ in range(2)]

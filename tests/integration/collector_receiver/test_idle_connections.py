@@ -88,7 +88,9 @@ def test_fault_14_silent_connections_over_http_are_let_go_and_others_are_served_
         assert all(each.recv(1) == b"" for each in silent)
 
 
-def test_fault_14_a_collector_takes_as_many_connections_as_the_machine_lets_it(plain_dsn: str) -> None:
+def test_fault_14_a_collector_takes_as_many_connections_as_the_machine_lets_it(
+    plain_dsn: str,
+) -> None:
     limited = 'ulimit -Sn 256; exec "$@"'
     program = [sys.executable, str(PROGRAM), plain_dsn, "127.0.0.1:0"]
     with subprocess.Popen(

@@ -52,7 +52,10 @@ def _edge() -> Finding:
         to_do = "trust networks instead, unless only your own services can reach this one"
         return Finding("inbound trust", "warning", what, to_do)
     believed = "no request" if said == "never" else f"requests from {said}"
-    what = f"{believed} believed as to who pays, where the middleware is not told otherwise"
+    what = (
+        f"{believed} believed as to who pays, where the middleware is not told otherwise; "
+        "a service without the middleware takes any baggage"
+    )
     return Finding("inbound trust", "ok", what)
 
 
