@@ -10,8 +10,9 @@ from spanmeter.storage.connection import Connection, summary
 DRIVER_ERRORS: Final = (TypeError, ValueError, ArithmeticError)
 """What the driver raises for a value without a binary form, such as a lone surrogate or 2**63."""
 
-# SQLSTATE classes that speak of a value: data exception, constraint violation, limit exceeded.
-_ROW_CLASSES: Final = ("22", "23", "54")
+# SQLSTATE classes that speak of a value: data exception, constraint violation, limit exceeded; and what an operator's
+# own trigger raises.
+_ROW_CLASSES: Final = ("22", "23", "54", "P0001")
 
 
 class BatchRefused(Exception):
