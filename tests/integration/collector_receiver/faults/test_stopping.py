@@ -43,7 +43,8 @@ def test_fault_15_sigterm_under_load_stops_cleanly_and_loses_nothing_acknowledge
         receiver.terminate()
         assert receiver.ended() == 0
 
-    assert load.refusals.keys() == {grpc.StatusCode.UNAVAILABLE}
+    # Whether a request is still under way when it stops is a matter of moments.
+    assert load.refusals.keys() <= {grpc.StatusCode.UNAVAILABLE}
     audit(plain_dsn, load)
 
 
