@@ -1,7 +1,6 @@
 """Looks at the database now and then, for the collector's metrics: whether it is there, and what is missing in it."""
 
 import logging
-import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -9,6 +8,7 @@ from typing import Final, NamedTuple
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from spanmeter.collector_receiver.rounds import Rounds
 from spanmeter.storage.connection import connect, database_errors
 from spanmeter.storage.errors import StorageError
 from spanmeter.storage.recent import bound_session, recent_gaps
@@ -35,31 +35,17 @@ class Gaps(NamedTuple):
 UNKNOWN: Final = Gaps(None, None)
 
 
-class DatabaseWatch:
-    """A thread that looks at the database every `INTERVAL` seconds. `counting`: and at what is missing."""
+class DatabaseWatch(Rounds):
+    """Looks at the database every `INTERVAL` seconds. `counting`: and at what is missing."""
 
     def __init__(self, dsn: str, *, counting: bool) -> None:
+        super().__init__("watch", self._look, interval=INTERVAL)
         self._dsn = dsn
         self._counting = counting
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="spanmeter-watch", daemon=True)
         self.available = True
         """Whether the last look reached it."""
         self.gaps = UNKNOWN
         """What the last look found missing."""
-
-    def start(self) -> None:
-        """Look from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the look under way, which is not waited for."""
-        self._stopping.set()
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._look()
-            self._stopping.wait(INTERVAL)
 
     def _look(self) -> None:
         try:
