@@ -18,20 +18,7 @@ from spanmeter.metering import attributes as names
 Identity = Mapping[str, str]
 
 IDENTITY_NAMES: Final = frozenset(
-    {
-        names.TENANT_ID,
-        names.WORKSPACE_ID,
-        names.PROJECT_ID,
-        names.USER_ID,
-        names.USAGE_FEATURE,
-        names.USAGE_WORKFLOW,
-        names.USAGE_ACTION,
-        names.USAGE_LABEL,
-        names.USAGE_IDEMPOTENCY_KEY,
-        names.USAGE_ACCOUNT_TYPE,
-        names.USAGE_BILLABLE_STATE,
-        names.USAGE_BYOK,
-    }
+    {*names.TOLD_BY_SPAN, names.USAGE_BILLABLE_STATE, names.USAGE_BYOK}
 )
 
 _SUSPENDED: Final = create_key("spanmeter-identity")

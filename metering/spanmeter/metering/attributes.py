@@ -25,6 +25,20 @@ USAGE_BILLABLE_STATE: Final = "usage.billable_state"
 USAGE_BYOK: Final = "usage.byok"
 USAGE_DIMENSION_PREFIX: Final = "usage.dimension."
 
+TOLD_BY_SPAN: Final = (
+    TENANT_ID,
+    WORKSPACE_ID,
+    PROJECT_ID,
+    USER_ID,
+    USAGE_FEATURE,
+    USAGE_WORKFLOW,
+    USAGE_ACTION,
+    USAGE_LABEL,
+    USAGE_IDEMPOTENCY_KEY,
+    USAGE_ACCOUNT_TYPE,
+)
+"""The named dimensions of a usage context, in the order of the row."""
+
 # How much, beside the token counts that OpenTelemetry names.
 USAGE_UNIT: Final = "usage.unit"
 USAGE_QUANTITY: Final = "usage.quantity"

@@ -13,18 +13,6 @@ ACCOUNT_TYPES: Final = frozenset({"paid", "trial", "free", "internal"})
 MAX_DIMENSIONS: Final = 64
 """Dimensions of the application's own on one span; OpenTelemetry allows 128 attributes in all."""
 
-TOLD_BY_SPAN: Final = (
-    names.TENANT_ID,
-    names.WORKSPACE_ID,
-    names.PROJECT_ID,
-    names.USER_ID,
-    names.USAGE_FEATURE,
-    names.USAGE_WORKFLOW,
-    names.USAGE_ACTION,
-    names.USAGE_LABEL,
-    names.USAGE_IDEMPOTENCY_KEY,
-    names.USAGE_ACCOUNT_TYPE,
-)
 TOLD_BY_RESOURCE: Final = (
     names.DEPLOYMENT_ENVIRONMENT_NAME,
     names.DEPLOYMENT_ENVIRONMENT,
@@ -61,7 +49,7 @@ def read_who(
     Raises `Unmeterable` for a value that no row can hold, and for an unknown account type, since
     whether the tenant is charged depends on it.
     """
-    told = texts(attributes, TOLD_BY_SPAN)
+    told = texts(attributes, names.TOLD_BY_SPAN)
     tenant, account_type = told[0], told[-1]
     environment, older_environment, service_name = texts(resource, TOLD_BY_RESOURCE)
     if account_type is not None and account_type not in ACCOUNT_TYPES:
