@@ -29,6 +29,30 @@ class Server(NamedTuple):
     region: str | None
 
 
+class Servers:
+    """The servers that client objects' requests go to, each found out once for its address."""
+
+    def __init__(
+        self, provider_of: Callable[[Any], str], region_of: Callable[[Any], str | None]
+    ) -> None:
+        self._provider_of = provider_of
+        self._region_of = region_of
+        self._known: dict[int, Server] = {}
+
+    def of(self, client: Any) -> Server:
+        """The server of a client's requests."""
+        url = client.base_url
+        server = self._known.get(id(url))
+        if server is None or server.url is not url:
+            port = url.port or (443 if url.scheme == "https" else 80)
+            provider, region = self._provider_of(client), self._region_of(client)
+            server = Server(url, str(url.host), port, provider, region)
+            if len(self._known) >= MAX_SERVERS:
+                self._known.clear()
+            self._known[id(url)] = server
+        return server
+
+
 def stainless_patches(
     package: str,
     endpoints: Mapping[str, Endpoint],
@@ -55,19 +79,7 @@ def stainless_patches(
         found = endpoint_for(endpoints, method, url)
         return found and of_provider(provider, found)
 
-    servers: dict[int, Server] = {}
-
-    def server_of(client: Any) -> Server:
-        """The server that a client's requests go to, which is found out once for each address."""
-        url = client.base_url
-        server = servers.get(id(url))
-        if server is None or server.url is not url:
-            port = url.port or (443 if url.scheme == "https" else 80)
-            server = Server(url, str(url.host), port, provider_of(client), region_of(client))
-            if len(servers) >= MAX_SERVERS:
-                servers.clear()
-            servers[id(url)] = server
-        return server
+    server_of = Servers(provider_of, region_of).of
 
     def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         options = kwargs["options"] if "options" in kwargs else args[1]
