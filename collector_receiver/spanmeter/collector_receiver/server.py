@@ -39,6 +39,9 @@ class Addresses(NamedTuple):
     grpc: str
     http: str | None
 
+    def __str__(self) -> str:
+        return f"gRPC {self.grpc}" if self.http is None else f"gRPC {self.grpc}, HTTP {self.http}"
+
 
 class Collector:
     """Receives spans over OTLP and books them in the ledger. A context manager; it can be started once.
