@@ -6,6 +6,7 @@ has been sent. An `abort_after` cuts the connection after so many of them.
 
 import base64
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -33,7 +34,7 @@ def routes(books: Books) -> list[WebSocketRoute]:
     return [route("/transcriptions", _Hearing), route("/speech", _Speaking)]
 
 
-class _Session:
+class _Session(ABC):
     """One session: what it is sent is kept until the client ends it, and then answered."""
 
     api: str
@@ -44,17 +45,17 @@ class _Session:
         self._books = books
         self._model = socket.query_params["model"]
 
+    @abstractmethod
     def created(self) -> JSON:
         """What the session says of itself at its start."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sent(self, message: JSON) -> None:
         """Keeps a message."""
-        raise NotImplementedError
 
+    @abstractmethod
     def body(self) -> JSON:
         """What was sent, as one request."""
-        raise NotImplementedError
 
     async def talk(self) -> None:
         session = {"request_id": new_id("", 32), "model": self._model, **self.created()}
