@@ -6,18 +6,29 @@ that slows down slows both; the ratio is the median over the rounds.
 
 import argparse
 import json
+import math
+import operator
 import statistics
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger import count, fill, ledger
+from ledger import a_backend, count, fill, ledger
+from processor import database_pid, of_tree
 from receiver import Receiver, receiver
 
 HERE = Path(__file__).parent
+
+
+COPY = "raw COPY"
+HEADING = (
+    f"{'processor time in µs a span:':28}{'spans/s':>9}{'of COPY':>9}"
+    f"{'recv':>8}{'db':>8}{'load':>8}{'p50 ms':>8}{'p99 ms':>8}{'MiB':>8}"
+)
 
 
 class Scenario(NamedTuple):
@@ -28,10 +39,12 @@ class Scenario(NamedTuple):
     concurrency: int = 8
     protocol: str = "grpc"
     receivers: int = 1
+    workers: int = 1
 
 
 SCENARIOS = (
     Scenario("gRPC, 512 spans a request"),
+    Scenario("the same, 2 workers", workers=2),
     Scenario("the same, gzip", protocol="grpc+gzip"),
     Scenario("the same, 3 receivers", receivers=3, concurrency=4),
     Scenario("HTTP, 512 spans a request", protocol="http"),
@@ -43,57 +56,73 @@ class Run(NamedTuple):
     """One scenario, measured once."""
 
     rate: float
-    cpu: float
-    """Microseconds of the receivers' processor time a span."""
-    p50: float
-    p99: float
-    memory: float
+    receivers: float
+    """Microseconds of processor time a span; likewise the next two. NaN where they cannot be told."""
+    database: float
+    load: float
+    p50: float = math.nan
+    """Milliseconds; likewise the next."""
+    p99: float = math.nan
+    memory: float = math.nan
+    """MiB of the receivers."""
 
 
-def raw_copy(dsn: str, seconds: float) -> float:
-    """Rows a second."""
-    figures = _figures([_worker("raw_copy.py", dsn, seconds)])
-    return float(figures[0]["spans"] / figures[0]["seconds"])
+def raw_copy(dsn: str, seconds: float) -> Run:
+    """Rows a second; its own processor time stands under the load's."""
+    began = _database_cpu(dsn)
+    [figures] = _figures([_worker("raw_copy.py", dsn, seconds)])
+    rows = figures["spans"]
+    each = 1e6 / rows
+    used = _database_cpu(dsn) - began
+    return Run(rows / figures["seconds"], math.nan, used * each, figures["cpu"] * each)
 
 
 def measured(scenario: Scenario, dsn: str, seconds: float) -> Run:
     """Runs collectors and as many senders. Raises where what was acknowledged is not what is booked."""
     with ExitStack() as stack:
-        receivers = [stack.enter_context(receiver(dsn)) for _ in range(scenario.receivers)]
+        receivers = [
+            stack.enter_context(receiver(dsn, scenario.workers)) for _ in range(scenario.receivers)
+        ]
         _send(scenario, receivers, seconds=1)
-        booked, used = count(dsn), _cpu(receivers)
+        booked = count(dsn)
+        before = _cpu(receivers), _database_cpu(dsn)
         sent = _send(scenario, receivers, seconds)
-        used = _cpu(receivers) - used
+        after = _cpu(receivers), _database_cpu(dsn)
         memory = sum(each.peak_mib() for each in receivers)
     acknowledged = sum(int(each["spans"]) for each in sent)
     booked = count(dsn) - booked
     if booked != acknowledged:
         raise SystemExit(f"{acknowledged} spans were acknowledged, but {booked} are booked")
+    each = 1e6 / acknowledged
+    received, stored = map(operator.sub, after, before)
     return Run(
-        acknowledged / max(each["seconds"] for each in sent),
-        used / acknowledged * 1e6,
-        statistics.median(each["p50"] for each in sent) * 1e3,
-        max(each["p99"] for each in sent) * 1e3,
-        memory,
+        rate=acknowledged / max(figures["seconds"] for figures in sent),
+        receivers=received * each,
+        database=stored * each,
+        load=sum(figures["cpu"] for figures in sent) * each,
+        p50=statistics.median(figures["p50"] for figures in sent) * 1e3,
+        p99=max(figures["p99"] for figures in sent) * 1e3,
+        memory=memory,
     )
 
 
 def compare(scenarios: Sequence[Scenario], dsn: str, rounds: int, seconds: float) -> None:
     """Prints a row for each scenario, after raw COPY."""
-    copies: list[float] = []
-    runs: dict[str, list[Run]] = {scenario.name: [] for scenario in scenarios}
+    runs: dict[str, list[Run]] = defaultdict(list)
     for _ in range(rounds):
-        copies.append(raw_copy(dsn, seconds))
+        runs[COPY].append(raw_copy(dsn, seconds))
         for scenario in scenarios:
             runs[scenario.name].append(measured(scenario, dsn, seconds))
-    print(f"{'':28}{'spans/s':>9}{'of COPY':>9}{'CPU µs':>8}{'p50 ms':>8}{'p99 ms':>8}{'MiB':>6}")
-    print(f"{'raw COPY':28}{statistics.median(copies):9,.0f}{1:9.2f}")
+    print(HEADING)
     for name, several in runs.items():
-        ratio = statistics.median(
-            run.rate / copy for run, copy in zip(several, copies, strict=True)
-        )
-        rate, cpu, p50, p99, memory = map(statistics.median, zip(*several, strict=True))
-        print(f"{name:28}{rate:9,.0f}{ratio:9.2f}{cpu:8.1f}{p50:8.1f}{p99:8.1f}{memory:6.0f}")
+        ratios = (run.rate / copy.rate for run, copy in zip(several, runs[COPY], strict=True))
+        figures = map(statistics.median, zip(*several, strict=True))
+        print(_line(name, statistics.median(ratios), *figures))
+
+
+def _line(name: str, ratio: float, rate: float, *others: float) -> str:
+    cells = "".join(f"{'-':>8}" if math.isnan(each) else f"{each:8.1f}" for each in others)
+    return f"{name:28}{rate:9,.0f}{ratio:9.2f}{cells}"
 
 
 def _send(
@@ -128,6 +157,11 @@ def _figures(workers: Sequence[subprocess.Popen[str]]) -> list[dict[str, float]]
 
 def _cpu(receivers: Sequence[Receiver]) -> float:
     return sum(each.cpu_seconds() for each in receivers)
+
+
+def _database_cpu(dsn: str) -> float:
+    server = database_pid(a_backend(dsn))
+    return math.nan if server is None else of_tree(server)
 
 
 def main() -> None:

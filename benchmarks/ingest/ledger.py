@@ -27,6 +27,11 @@ def count(dsn: str) -> int:
     return _one(dsn, "SELECT count(*) FROM usage_events")
 
 
+def a_backend(dsn: str) -> int:
+    """The process of the server that answered, as the server numbers it."""
+    return _one(dsn, "SELECT pg_backend_pid()")
+
+
 def fill(dsn: str, rows: int) -> None:
     """Book `rows` more rows like those that are there, over the last 60 days."""
     names = [name for name in UsageEvent._fields if name not in RENEWED]

@@ -56,12 +56,10 @@ def main(address: str, seconds: float, concurrency: int, spans: int, protocol: s
         over_http(address) if protocol == "http" else over_grpc(address, COMPRESSION[protocol])
     )
     with sending as export:
-        ready = threading.Barrier(concurrency)
+        traffic = Traffic(spans)
 
         def send(_: int) -> list[float]:
-            traffic = Traffic(spans)
             latencies: list[float] = []
-            ready.wait()
             end = time.monotonic() + seconds
             while (started := time.monotonic()) < end:
                 export(traffic.renewed())
@@ -69,14 +67,15 @@ def main(address: str, seconds: float, concurrency: int, spans: int, protocol: s
             return latencies
 
         with ThreadPoolExecutor(concurrency) as threads:
-            began = time.monotonic()
+            began, used = time.monotonic(), time.process_time()
             latencies = sorted(
                 each for sent in threads.map(send, range(concurrency)) for each in sent
             )
-            took = time.monotonic() - began
+            took, used = time.monotonic() - began, time.process_time() - used
     figures = {
         "spans": spans * len(latencies),
         "seconds": took,
+        "cpu": used,
         "p50": latencies[len(latencies) // 2],
         "p99": latencies[len(latencies) * 99 // 100],
     }

@@ -55,20 +55,21 @@ def renewed(events: Sequence[UsageEvent]) -> list[UsageEvent]:
 def main(dsn: str, seconds: float) -> None:
     """Copies for so many seconds."""
     template = rows()
-    copied, took = 0, 0.0
+    copied, took, used = 0, 0.0, 0.0
     with psycopg.connect(dsn, autocommit=True) as connection:
         types: dict[str, str] = dict(connection.execute(TYPES).fetchall())
         connection.adapters.register_dumper(dict, UsageJsonDumper)
         while took < seconds:
             batch = renewed(template)
-            started = time.monotonic()
+            started, begun = time.monotonic(), time.process_time()
             with connection.transaction(), connection.cursor().copy(COPY) as copy:
                 copy.set_types([types[name] for name in UsageEvent._fields])
                 for row in batch:
                     copy.write_row(row)
             took += time.monotonic() - started
+            used += time.process_time() - begun
             copied += len(batch)
-    print(json.dumps({"spans": copied, "seconds": took}))
+    print(json.dumps({"spans": copied, "seconds": took, "cpu": used}))
 
 
 if __name__ == "__main__":

