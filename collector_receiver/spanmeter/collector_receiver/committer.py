@@ -5,7 +5,7 @@ writes it in one transaction; then each request of the group learns what became 
 
 While the database is away or too slow, the journal takes them. Without a journal, or when it is full, they stay here,
 in order, and are written as soon as the database is back, even if their senders were told to try again meanwhile: one
-that does so adds nothing, and one that does not has lost nothing.
+that does so waits with them, and one that does not has lost nothing.
 """
 
 import logging
@@ -126,7 +126,8 @@ class Committer:
         try:
             return submission.committed.result(timeout)
         except TimeoutError:
-            if not self._journaled([submission]):
+            # Somebody else who waits for it may have had it journaled.
+            if not (submission.committed.done() or self._journaled([submission])):
                 raise
             with self._changed:
                 if time.monotonic() - submission.arrived >= SLOW:

@@ -9,7 +9,8 @@ from spanmeter.collector_receiver.refusals import Refused
 
 
 class Counts(NamedTuple):
-    """Spans, except `refused`: export requests that were answered with an error.
+    """Spans, except for three that count export requests: those `refused` were answered with an error; those `joined`
+    came again while they were under way, those `answered_again` when they were durable, and were taken no second time.
 
     Every span received is one of `not_llm`, `tracing_copies`, `rejected`, `stored` or `duplicates`, or is still under
     way, or was part of a request that was refused. Of those `stored`, `same_call` describe a call that another counts.
@@ -28,6 +29,8 @@ class Counts(NamedTuple):
     journaled: int = 0
     unpriced: int = 0
     unattributed: int = 0
+    joined: int = 0
+    answered_again: int = 0
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {value}" for name, value in self._asdict().items())

@@ -4,45 +4,37 @@ The choice of refusal decides whether a client keeps its spans. `TryAgain` is th
 fault, surprises of our own included: nothing else is sent again by every exporter that retries at all.
 """
 
-# The stubs leave the types of messages open.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 import logging
 import math
-from collections import Counter
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Final
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTracePartialSuccess,
-    ExportTraceServiceResponse,
-)
-
-from spanmeter.collector_receiver.committer import NotCommitted
+from spanmeter.collector_receiver.committer import SLOW, NotCommitted
+from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.decode import Undecodable
 from spanmeter.collector_receiver.fair_queue import QueueFull
 from spanmeter.collector_receiver.handler_shares import HandlerShares, TooManyAtOnce
 from spanmeter.collector_receiver.ingest import Ingest
+from spanmeter.collector_receiver.redeliveries import Delivery, Redeliveries
 from spanmeter.collector_receiver.refusals import TryAgain, Unusable
+from spanmeter.collector_receiver.responses import MAX_MESSAGE, response
 from spanmeter.collector_receiver.submission import Rejection
 
 logger = logging.getLogger(__name__)
-
-MAX_MESSAGE: Final = 1000
-"""Characters of an answer's text; over gRPC a refusal's travels in HTTP/2 trailers."""
-
-FULL_SUCCESS: Final = ExportTraceServiceResponse().SerializeToString()
 
 
 class Exports:
     """Takes export requests, and answers after the commit. A request waits for it at most `hold` seconds.
 
-    `at_once` is how many requests can be under way; one sender may have three quarters of them.
+    `at_once` is how many requests can be under way; one sender may have three quarters of them. One that its sender
+    sends again is not taken a second time (see Redeliveries).
     """
 
-    def __init__(self, ingest: Ingest, *, at_once: int, hold: float) -> None:
+    def __init__(self, ingest: Ingest, counters: Counters, *, at_once: int, hold: float) -> None:
         self._ingest = ingest
+        self._counters = counters
+        self._redeliveries = Redeliveries()
         self._shares = HandlerShares(at_once)
         self._hold = hold
 
@@ -53,9 +45,29 @@ class Exports:
         Raises `Refused`.
         """
         with _refusals(len(body)), self._shares.taken_by(sender):
-            accepted = self._ingest(body, sender)
-            rejected = accepted.confirmed(max(0.0, min(patience, self._hold)))
-        return _response(rejected, accepted.spans) if rejected else FULL_SUCCESS
+            known = self._redeliveries.known(body, sender)
+            if isinstance(known, bytes):
+                self._counters.add(Counts(answered_again=1))
+                return known
+            delivery = self._joined(known) if known else self._begun(body, sender)
+            rejected = self._confirmed(delivery, max(0.0, min(patience, self._hold)))
+        return response(rejected, delivery.accepted.spans)
+
+    def _begun(self, body: bytes, sender: str) -> Delivery:
+        return self._redeliveries.begin(body, sender, self._ingest(body, sender))
+
+    def _joined(self, delivery: Delivery) -> Delivery:
+        self._counters.add(Counts(joined=1))
+        return delivery
+
+    def _confirmed(self, delivery: Delivery, seconds: float) -> list[Rejection]:
+        began = time.monotonic()
+        try:
+            return delivery.accepted.confirmed(seconds)
+        finally:
+            # Who is told to try again will, and who was kept for this long may have given up by itself.
+            if time.monotonic() - began >= min(seconds, SLOW):
+                self._redeliveries.expect(delivery)
 
 
 @contextmanager
@@ -71,21 +83,3 @@ def _refusals(size: int) -> Generator[None]:
     except Exception as error:
         logger.exception("could not take an export request of %d bytes", size)
         raise TryAgain("an internal error; see the collector's log") from error
-
-
-def _response(rejected: list[Rejection], spans: int) -> bytes:
-    """A partial success that says how many, why, and that they are not lost. The client must not send them again."""
-    first_detail = dict(reversed(rejected))
-    reasons = "; ".join(
-        f"{count} {reason} ({first_detail[reason]})"
-        for reason, count in Counter(reason for reason, _ in rejected).most_common()
-    )
-    message = (
-        f"{len(rejected)} of {spans} spans could not be metered and are kept in rejected_spans: "
-        f"{reasons}"
-    )
-    return ExportTraceServiceResponse(
-        partial_success=ExportTracePartialSuccess(
-            rejected_spans=len(rejected), error_message=message[:MAX_MESSAGE]
-        )
-    ).SerializeToString()

@@ -30,8 +30,10 @@ class Accepted(NamedTuple):
     """A request that was decoded and metered, and is on its way to the database."""
 
     spans: int
+    committed: Future[list[Rejection]]
+    """Set when all of the request is durable, to what of it was rejected."""
     confirmed: Callable[[float], list[Rejection]]
-    """Waits until all of the request is durable, for so many seconds (see Committer); what of it was rejected."""
+    """Waits for that, for so many seconds (see Committer)."""
 
 
 class Ingest:
@@ -65,7 +67,8 @@ class Ingest:
         copies = sum(is_tracing_copy(span) for span, _ in received)
         others = len(received) - submission.rows - copies
         self._counters.add(Counts(received=len(received), not_llm=others, tracing_copies=copies))
-        return Accepted(len(received), partial(self._committer.confirmed, submission))
+        confirmed = partial(self._committer.confirmed, submission)
+        return Accepted(len(received), submission.committed, confirmed)
 
     def replay(self, entry: Entry) -> Future[list[Rejection]]:
         """Queue a request of the journal, to be metered as when it came; set when it is committed. Raises the same."""

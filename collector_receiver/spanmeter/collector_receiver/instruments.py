@@ -83,6 +83,10 @@ def _outcomes(counts: Counts) -> Mapping[str, int]:
     }
 
 
+def _redelivered(counts: Counts) -> Mapping[str, int]:
+    return {"joined": counts.joined, "answered": counts.answered_again}
+
+
 _COUNTERS: Final[Sequence[_Observed]] = (
     _Observed(
         "span.received",
@@ -125,6 +129,12 @@ _COUNTERS: Final[Sequence[_Observed]] = (
         "{request}",
         "Export requests answered with an error, by reason",
         lambda of: _by("reason", of.counters.refusals()),
+    ),
+    _Observed(
+        "request.redelivered",
+        "{request}",
+        "Export requests that came again and were not taken a second time, by what was made of them",
+        lambda of: _by("outcome", _redelivered(of.counters.read())),
     ),
 )
 

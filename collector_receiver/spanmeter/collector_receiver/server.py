@@ -79,7 +79,7 @@ class Collector:
         self._replaying = None if self._journal is None else Replaying(self._journal, ingest.replay)
         self._housekeeping = Housekeeping(settings.dsn, settings.max_age)
         self._watch = DatabaseWatch(settings.dsn, counting=_is_first(settings))
-        exports = Exports(ingest, at_once=settings.handlers, hold=settings.hold)
+        exports = Exports(ingest, self._counters, at_once=settings.handlers, hold=settings.hold)
         self._threads = ThreadPoolExecutor(
             settings.handlers, thread_name_prefix="spanmeter-handler"
         )
