@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
@@ -11,16 +12,12 @@ import psycopg
 
 from spanmeter.storage import faults
 from spanmeter.storage.connection import unavailable
-from spanmeter.storage.metered import (
-    QUARANTINED,
-    REFUSED,
-    Metered,
-    Refused,
-    refused_span,
-)
+from spanmeter.storage.errors import DatabaseUnavailable
+from spanmeter.storage.metered import REFUSED, Metered, Refused, refused_span
 from spanmeter.storage.producers import Producer
 from spanmeter.storage.rejected import RejectedSpan
 from spanmeter.storage.session import Committed, Durable, WriterSession
+from spanmeter.storage.sifting import Sifting, quarantined
 
 logger = logging.getLogger(__name__)
 
@@ -71,30 +68,17 @@ class LedgerWriter:
     ) -> Written:
         """Book `batch`, keep `rejected`, and note the `producers`, durably. Writing any of it again changes nothing.
 
-        It is one transaction, unless PostgreSQL refuses a row: then the batch is halved until that
-        row stands alone, and its span joins `rejected`. Raises DatabaseUnavailable when the
+        It is one transaction, unless PostgreSQL refuses a row: then the others are booked without
+        that row, and its span joins `rejected`. Raises DatabaseUnavailable when the
         database cannot take it now; a part may be booked by then, so write all of it again.
         """
         if not batch and not rejected and not producers:
             return Written(0, 0, 0, ())
-        parts: list[Committed] = []
-        refused: list[Refused] = []
         try:
-            parts.append(self._commit(batch, rejected, producers))
-            refused += _quarantined(parts[0], 0)
+            whole = self._commit(batch, rejected, producers)
         except faults.BatchRefused as error:
-            self._halve(batch, 0, error, parts, refused)
-            spans = [
-                refused_span(batch[each.index], each.detail)
-                for each in refused
-                if each.reason == REFUSED
-            ]
-            parts.append(self._commit((), [*rejected, *spans], producers, "all"))
-        inserted = sum(part.added.inserted for part in parts)
-        duplicates = len(batch) - inserted - len(refused)
-        kept = sum(part.kept for part in parts)
-        same_call = sum(part.added.same_call for part in parts)
-        return Written(inserted, duplicates, kept, tuple(refused), same_call)
+            return self._written_in_parts(batch, rejected, producers, error)
+        return _written(batch, [whole], quarantined(whole, range(len(batch))))
 
     def close(self) -> None:
         """Close the connection, if there is one; a later `write` opens another."""
@@ -113,41 +97,31 @@ class LedgerWriter:
     ) -> None:
         self.close()
 
-    def _book(
+    def _written_in_parts(
         self,
         batch: Sequence[Metered],
-        start: int,
-        parts: list[Committed],
-        refused: list[Refused],
-    ) -> bool:
-        """Book what PostgreSQL takes of it; whether it took all at once."""
-        try:
-            parts.append(self._commit(batch, (), _NOBODY, "later"))
-        except faults.BatchRefused as error:
-            self._halve(batch, start, error, parts, refused)
-            return False
-        refused += _quarantined(parts[-1], start)
-        return True
-
-    def _halve(
-        self,
-        batch: Sequence[Metered],
-        start: int,
+        rejected: Sequence[RejectedSpan],
+        producers: Mapping[str, Producer],
         error: faults.BatchRefused,
-        parts: list[Committed],
-        refused: list[Refused],
-    ) -> None:
-        """Book a batch that was refused for this error, but for the rows that are the reason."""
-        while len(batch) > 1:
-            middle = len(batch) // 2
-            whole = self._book(batch[:middle], start, parts, refused)
-            batch, start = batch[middle:], start + middle
-            # With nothing wrong in the first half it is in the second, which need not be tried.
-            if not whole or len(batch) == 1:
-                self._book(batch, start, parts, refused)
-                return
-        if batch:
-            refused.append(Refused(start, REFUSED, str(error)))
+    ) -> Written:
+        sifting = Sifting(
+            batch, lambda part: self._commit(part, (), _NOBODY, "later"), self._faults
+        )
+        sifting.divide(range(len(batch)), error)
+        spans = [
+            refused_span(batch[each.index], each.detail)
+            for each in sifting.refused
+            if each.reason == REFUSED
+        ]
+        last = self._commit((), [*rejected, *spans], producers, "all")
+        return _written(batch, [*sifting.parts, last], sifting.refused)
+
+    def _faults(self, batch: Sequence[Metered]) -> Mapping[int, str]:
+        """Those of a batch that PostgreSQL refuses, as far as it can be told by trying each."""
+        try:
+            return self._open().refusals(batch)
+        except (psycopg.Error, *faults.DRIVER_ERRORS):
+            return {}
 
     def _commit(
         self,
@@ -173,6 +147,12 @@ class LedgerWriter:
                     self.close()
                 if not again:
                     raise unavailable(error) from error
+            except MemoryError as error:
+                # Neither a row's fault nor the database's, but it passes, and a smaller batch may.
+                self.close()
+                raise DatabaseUnavailable(
+                    f"this process has no memory left to write {len(batch)} rows"
+                ) from error
             except Exception as error:
                 # A fault of ours: the row that brings it out is kept, and keeps no other back.
                 logger.exception("could not write a batch of %d events", len(batch))
@@ -197,8 +177,14 @@ class LedgerWriter:
             )
 
 
-def _quarantined(committed: Committed, start: int) -> list[Refused]:
-    return [
-        Refused(start + place, reason, QUARANTINED[reason])
-        for place, reason in committed.added.quarantined.items()
-    ]
+def _written(
+    batch: Sequence[Metered], parts: Sequence[Committed], refused: Sequence[Refused]
+) -> Written:
+    inserted = sum(part.added.inserted for part in parts)
+    return Written(
+        inserted,
+        len(batch) - inserted - len(refused),
+        sum(part.kept for part in parts),
+        tuple(sorted(refused, key=attrgetter("index"))),
+        sum(part.added.same_call for part in parts),
+    )

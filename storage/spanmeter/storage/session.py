@@ -88,6 +88,10 @@ class WriterSession:
             with self._transaction(durable):
                 return self._add(batch, rejected, producers, foreign=foreign, alone=True)
 
+    def refusals(self, batch: Sequence[Metered]) -> dict[int, str]:
+        """The places of those that are refused for what they hold, and why; nothing is committed (see `refusals`)."""
+        return self._events.refusals([metered.event for metered in batch])
+
     @contextmanager
     def _transaction(self, durable: Durable) -> Generator[None]:
         with self.connection.transaction():

@@ -17,6 +17,7 @@ from spanmeter.storage import statements
 from spanmeter.storage.calls import resolve_calls
 from spanmeter.storage.connection import Connection
 from spanmeter.storage.metered import CONFLICT, DROPPED
+from spanmeter.storage.refusals import refusals
 from spanmeter.storage.staging import Staging
 
 _DUPLICATE_OF: Final = ("duplicate_of_trace_id", "duplicate_of_span_id", "duplicate_of_time")
@@ -86,6 +87,10 @@ class StagedEvents:
             **dict.fromkeys(conflicts, CONFLICT),
         }
         return Added(inserted, len(duplicates), quarantined)
+
+    def refusals(self, events: Sequence[UsageEvent]) -> dict[int, str]:
+        """The events that are refused for what they hold, by their place (see `refusals`)."""
+        return refusals(self._connection, self._staging, events)
 
     def _copied(self, events: Sequence[UsageEvent]) -> bool:
         """Copy the events into the ledger, unless it has one of their keys: then none."""

@@ -1,0 +1,73 @@
+"""A batch that was refused as a whole is booked in parts, but for the rows that are the reason."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from spanmeter.storage.faults import BatchRefused
+from spanmeter.storage.metered import QUARANTINED, REFUSED, Metered, Refused
+from spanmeter.storage.session import Committed
+
+PATIENCE: Final = 5.0
+"""Seconds without anything booked after which what is left counts as refused: it can be redriven, and those who wait
+for the writer cannot wait for ever."""
+
+
+class Sifting:
+    """Books the rows of `batch` that can be; `parts` are the commits, and `refused` the rows that cannot.
+
+    `commit` books some rows or raises BatchRefused; `faults` tries some rows each by itself, and returns those that are
+    refused, by their place among these, and why: none if it cannot tell.
+    """
+
+    def __init__(
+        self,
+        batch: Sequence[Metered],
+        commit: Callable[[Sequence[Metered]], Committed],
+        faults: Callable[[Sequence[Metered]], Mapping[int, str]],
+    ) -> None:
+        self._batch = batch
+        self._commit = commit
+        self._faults = faults
+        self._progress = time.monotonic()
+        self.parts: list[Committed] = []
+        self.refused: list[Refused] = []
+
+    def divide(self, places: Sequence[int], error: BatchRefused) -> None:
+        """Book the events at these places, which were refused together."""
+        if len(places) == 1 or time.monotonic() - self._progress > PATIENCE:
+            self._refuse(places, str(error))
+        elif found := self._faults(self._events(places)):
+            for place, detail in found.items():
+                self._refuse([places[place]], detail)
+            self._book([place for at, place in enumerate(places) if at not in found])
+        else:
+            middle = len(places) // 2
+            self._book(places[:middle])
+            self._book(places[middle:])
+
+    def _book(self, places: Sequence[int]) -> None:
+        if not places:
+            return
+        try:
+            part = self._commit(self._events(places))
+        except BatchRefused as error:
+            self.divide(places, error)
+        else:
+            self._progress = time.monotonic()
+            self.parts.append(part)
+            self.refused += quarantined(part, places)
+
+    def _refuse(self, places: Sequence[int], detail: str) -> None:
+        self.refused += (Refused(place, REFUSED, detail) for place in places)
+
+    def _events(self, places: Sequence[int]) -> list[Metered]:
+        return [self._batch[place] for place in places]
+
+
+def quarantined(committed: Committed, places: Sequence[int]) -> list[Refused]:
+    """What was not booked for what is booked already, by its place in the whole batch."""
+    return [
+        Refused(places[at], reason, QUARANTINED[reason])
+        for at, reason in committed.added.quarantined.items()
+    ]
