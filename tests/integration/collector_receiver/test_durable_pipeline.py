@@ -41,7 +41,8 @@ def application(spool: Path, address: str, output: Path) -> Generator[None]:
 
 def flush(spool: Path, address: str) -> None:
     """What `spanmeter spool flush` does."""
-    directory = Directory(spool / "answers", max_bytes=1 << 30)
+    (path,) = spool.glob("answers-*")
+    directory = Directory(path, max_bytes=1 << 30)
     destination = Destination.from_environ({"SPANMETER_ENDPOINT": f"http://{address}"})
     done = drain(directory, destination, deadline=time.monotonic() + 60)
     assert (done.failure, directory.segments()) == (None, [])

@@ -3,13 +3,15 @@
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from spanmeter.instrumentation.commands.answer import Answer
 from spanmeter.instrumentation.pipeline.directory import Directory
 from spanmeter.instrumentation.pipeline.draining import Drained, drain
-from spanmeter.instrumentation.pipeline.location import usual_directory
+from spanmeter.instrumentation.pipeline.location import key_of_owner, usual_directory
+from spanmeter.instrumentation.pipeline.origin import hashed_destination
 from spanmeter.instrumentation.pipeline.settings import PipelineSettings
 from spanmeter.instrumentation.pipeline.survey import SpoolState, survey
 
@@ -26,10 +28,16 @@ def status() -> Answer:
     base = _base(settings)
     states = _survey(base, settings)
     return Answer(
-        columns=["service", "living", "waiting", "dead", "dropped", "bytes", "oldest"],
+        columns=[
+            *("spool", "service", "environment", "endpoint"),
+            *("living", "waiting", "dead", "dropped", "bytes", "oldest"),
+        ],
         rows=[
             [
-                each.service,
+                each.origin.name,
+                each.origin.service,
+                each.origin.environment or None,
+                each.origin.endpoint or None,
                 each.living,
                 each.waiting,
                 each.dead,
@@ -39,9 +47,9 @@ def status() -> Answer:
             ]
             for each in states
         ],
-        about={"spool": str(base)},
+        about={"directory": str(base)},
         notes=[
-            f"{each.service}: {count} refused: {reason}"
+            f"{each.origin.name}: {count} refused: {reason}"
             for each in states
             for reason, count in each.reasons
         ],
@@ -51,33 +59,72 @@ def status() -> Answer:
 @spool.command()
 @click.option("--timeout", type=click.FloatRange(min=0), default=60.0, help="Seconds. Default: 60.")
 @click.option("--service", help="Of this service only.")
+@click.option("--spool", "name", help="Of this spool only, as `spool status` names it.")
+@click.option("--any-destination", is_flag=True, help="Also what was for another collector or key.")
 @click.option("--dead", is_flag=True, help="Also what the collector has refused before.")
-def flush(timeout: float, service: str | None, *, dead: bool) -> Answer:
+def flush(
+    timeout: float, service: str | None, name: str | None, *, any_destination: bool, dead: bool
+) -> Answer:
     """Deliver what dead processes have left; living ones deliver their own records.
 
-    Sends with the endpoint and the headers of this command's environment. Exits with 1 where
-    something is left.
+    Sends with the endpoint and the headers of this command's environment what was recorded for these; with
+    --any-destination the rest too. Exits with 1 where something is left.
     """
     settings = PipelineSettings.from_environ(os.environ)
     base = _base(settings)
     deadline = time.monotonic() + timeout
-    services = [each.path for each in _chosen(_survey(base, settings), service, base)]
-    done = {path: _flush(path, settings, deadline, dead=dead) for path in services}
+    chosen = _chosen(_survey(base, settings), service, name, base)
+    sent = {
+        each.path: _flush(each.path, settings, deadline, dead=dead)
+        for each in chosen
+        if any_destination or _is_for(each, settings)
+    }
     left = {each.path: each for each in _survey(base, settings)}
+    rows = [_flushed(left.get(each.path, each), sent.get(each.path)) for each in chosen]
     return Answer(
-        columns=["service", "delivered", "refused", "waiting", "living"],
-        rows=[
-            [path.name, each.delivered, each.refused, left[path].waiting, left[path].living]
-            for path, each in done.items()
-        ],
-        about={"spool": str(base)},
-        notes=[f"{path.name}: {each.failure}" for path, each in done.items() if each.failure],
-        exit_code=int(any(each.refused or left[path].waiting for path, each in done.items())),
+        columns=["spool", "service", "delivered", "refused", "waiting", "living"],
+        rows=[list(row) for row, _ in rows],
+        about={"directory": str(base)},
+        notes=[note for _, note in rows if note],
+        exit_code=int(any(row.refused or row.waiting for row, _ in rows)),
     )
 
 
+class _Flushed(NamedTuple):
+    """What became of a spool. Counts are of records."""
+
+    spool: str
+    service: str
+    delivered: int
+    refused: int
+    waiting: int
+    living: int
+
+
+def _flushed(left: SpoolState, done: Drained | None) -> tuple[_Flushed, str | None]:
+    """A row, and what there is to say about it. What is `left` was not sent where nothing was done."""
+    origin = left.origin
+    counts = (done.delivered, done.refused) if done else (0, 0)
+    row = _Flushed(origin.name, origin.service, *counts, left.waiting, left.living)
+    if done is None and left.waiting:
+        return row, (
+            f"{origin.name}: left, as it was recorded for {origin.endpoint or 'no collector'} with "
+            "other headers, or for another collector, than here: --any-destination sends it"
+        )
+    return row, f"{origin.name}: {done.failure}" if done and done.failure else None
+
+
+def _is_for(state: SpoolState, settings: PipelineSettings) -> bool:
+    """Whether it was recorded for the destination that is named here."""
+    try:
+        here = hashed_destination(settings.destination, key_of_owner(state.path))
+    except OSError:
+        return False
+    return here == state.origin.destination != ""
+
+
 def _flush(path: Path, settings: PipelineSettings, deadline: float, *, dead: bool) -> Drained:
-    """Delivers what there is of one service: first what was refused before, if that is wanted."""
+    """Delivers what there is of one spool: first what was refused before, if that is wanted."""
     directory = Directory(path, max_bytes=settings.max_bytes)
     parts = [
         drain(directory, settings.destination, deadline=deadline, dead=each)
@@ -106,8 +153,15 @@ def _survey(base: Path, settings: PipelineSettings) -> list[SpoolState]:
         raise click.ClickException(f"cannot read the spool: {error}") from error
 
 
-def _chosen(states: list[SpoolState], service: str | None, base: Path) -> list[SpoolState]:
-    chosen = [each for each in states if service in {None, each.service}]
-    if service is not None and not chosen:
-        raise click.BadParameter(f"{base} holds none of {service!r}", param_hint="--service")
+def _chosen(
+    states: list[SpoolState], service: str | None, name: str | None, base: Path
+) -> list[SpoolState]:
+    chosen = [
+        each
+        for each in states
+        if service in {None, each.origin.service} and name in {None, each.origin.name}
+    ]
+    if not chosen and (asked := name or service) is not None:
+        option = "--spool" if name else "--service"
+        raise click.BadParameter(f"{base} holds none of {asked!r}", param_hint=option)
     return chosen

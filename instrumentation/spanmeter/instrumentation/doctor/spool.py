@@ -4,10 +4,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from opentelemetry.sdk.resources import Resource
+
 from spanmeter.instrumentation.doctor.finding import Finding
 from spanmeter.instrumentation.pipeline.directory import Directory
-from spanmeter.instrumentation.pipeline.location import usual_directory
+from spanmeter.instrumentation.pipeline.leftovers import of_other_destinations
+from spanmeter.instrumentation.pipeline.location import hashing_key, usual_directory
+from spanmeter.instrumentation.pipeline.origin import Origin
 from spanmeter.instrumentation.pipeline.settings import PipelineSettings
+from spanmeter.instrumentation.pipeline.survey import spools
 
 
 def examine() -> Iterator[Finding]:
@@ -15,7 +20,7 @@ def examine() -> Iterator[Finding]:
     settings = PipelineSettings.from_environ(os.environ)
     try:
         base = settings.spool or usual_directory(os.environ)
-        services = sorted(path for path in base.iterdir() if path.is_dir()) if base.exists() else []
+        directories = spools(base)
     except OSError as error:
         what = f"records are kept in memory only: {error}"
         yield Finding(
@@ -27,8 +32,10 @@ def examine() -> Iterator[Finding]:
         yield Finding("spool", "problem", what, "make it writable, or set SPANMETER_SPOOL")
         return
     yield _spool(base, settings)
-    for service in services:
-        yield from _service(Directory(service, max_bytes=settings.max_bytes))
+    for path in directories:
+        yield from _origin(Directory(path, max_bytes=settings.max_bytes))
+    if directories:
+        yield from _left_for_others(settings, base)
 
 
 def _spool(base: Path, settings: PipelineSettings) -> Finding:
@@ -38,7 +45,7 @@ def _spool(base: Path, settings: PipelineSettings) -> Finding:
     return Finding("spool", "warning", what, "leave SPANMETER_WRITE_AHEAD at true")
 
 
-def _service(directory: Directory) -> Iterator[Finding]:
+def _origin(directory: Directory) -> Iterator[Finding]:
     subject = f"spool of {directory.path.name}"
     segments, used = len(directory.segments()), directory.used()
     yield Finding(subject, "ok", f"{segments} segments, {used:,} bytes with all that is kept there")
@@ -48,6 +55,17 @@ def _service(directory: Directory) -> Iterator[Finding]:
             f"the collector has refused records: {dead} segments of them in {directory.path}/dead"
         )
         yield Finding(subject, "problem", what, "see the application's log for the reason")
+
+
+def _left_for_others(settings: PipelineSettings, base: Path) -> Iterator[Finding]:
+    """What a process that is started like this has left for another collector or key, before these changed."""
+    own = Origin.of(Resource.create().attributes, settings.destination, hashing_key(base))
+    for other in of_other_destinations(base, own):
+        what = (
+            f"left for {other.endpoint or 'no collector'}, with other headers or address than now"
+        )
+        to_do = f"`spanmeter spool flush --spool {other.name} --any-destination` sends it from here"
+        yield Finding(f"spool of {other.name}", "problem", what, to_do)
 
 
 def _existing(path: Path) -> Path:

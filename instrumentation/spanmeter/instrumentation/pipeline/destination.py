@@ -58,6 +58,17 @@ class Destination:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.secure else 'http'}://{host}:{self.port}{self.path}"
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: without a path, in which there may be a key."""
+        return self.url.removesuffix(self.path)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """All that tells which collector it is, and as whom it is spoken to; secret."""
+        address = (self.secure, self.host.lower(), self.port, self.path)
+        return (*address, sorted(self.headers), self.client_certificate)
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Destination":
         """Raises `InvalidDestination`."""

@@ -1,5 +1,6 @@
-"""The directory that all processes of a service keep their segments in, and its bound.
+"""The directory that all processes of an origin keep their segments in, and its bound.
 
+origin.json                          which service they are of, and which destination their records are for
 1774000000000000000-4711-0.spool     segments: of living processes, and of dead ones until adopted
 dead/                                segments of records that the collector refuses
 .lock                                held for a moment by who takes place on the disk
@@ -19,6 +20,7 @@ from spanmeter.instrumentation.pipeline.segment import PAGE, NotASegment, Segmen
 
 SUFFIX: Final = ".spool"
 DEAD: Final = "dead"
+LOCK: Final = ".lock"
 
 STEP: Final = 256 * 1024
 """Place is taken on the disk in steps of this, some 250 records."""
@@ -33,7 +35,7 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class Directory:
-    """Segments of one service. `max_bytes` bounds the files of all its processes together."""
+    """Segments of one origin. `max_bytes` bounds the files of all its processes together."""
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         self.path = path
@@ -90,11 +92,11 @@ class Directory:
 
     def segments(self) -> list[Path]:
         """All segments there are now, the oldest first."""
-        return sorted(self.path.glob(f"*{SUFFIX}"))
+        return segments(self.path)
 
     def dead_segments(self) -> list[Path]:
         """Segments of records that the collector refused, the oldest first."""
-        return sorted((self.path / DEAD).glob(f"*{SUFFIX}"))
+        return segments(self.path / DEAD)
 
     def dead(self) -> "Directory":
         """The part for records that the collector refuses, under the same bound."""
@@ -138,7 +140,7 @@ class Directory:
         A process that is stopped while it holds the lock keeps the others waiting for a moment
         only; until it goes on, the bound may be passed by a step per process.
         """
-        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + _LOCK_PATIENCE
         try:
             while not _try_lock(descriptor) and time.monotonic() < deadline:
@@ -146,6 +148,11 @@ class Directory:
             yield
         finally:
             os.close(descriptor)
+
+
+def segments(path: Path) -> list[Path]:
+    """The segments in a directory, the oldest first."""
+    return sorted(path.glob(f"*{SUFFIX}"))
 
 
 def _try_lock(descriptor: int) -> bool:

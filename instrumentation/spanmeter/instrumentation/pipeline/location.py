@@ -1,15 +1,21 @@
-"""Where the spool of a service lies, and that nobody else can read or plant anything there."""
+"""Where the spool lies, and that nobody else can read or plant anything there."""
 
+import fcntl
 import os
-import re
+import secrets
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from spanmeter.instrumentation.pipeline.origin import Origin
+
 SYSTEM: Final = Path("/var/lib/spanmeter/spool")
 """For services without a home."""
+KEY_BYTES: Final = 32
+_NO_LINK: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class NoSpool(OSError):
@@ -32,17 +38,47 @@ def usual_directory(environ: Mapping[str, str]) -> Path:
     raise NoSpool("; ".join(refusals))
 
 
-def service_directory(base: Path, service: str) -> Path:
-    """The part of the spool that belongs to a service, made if need be, readable to its user alone.
+def origin_directory(base: Path, origin: Origin) -> Path:
+    """The part of the spool that belongs to an origin, made if need be, readable to its user alone.
 
-    Raises `OSError`. Services are kept apart, since each sends with a key of its own.
+    Raises `OSError`.
     """
-    # Two services whose names differ only in what a file name cannot hold may share one.
-    name = re.sub(r"[^\w.:@+-]", "_", service, flags=re.ASCII).strip(".")[:128]
-    base.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory = base / (name or "unknown_service")
+    directory = base / origin.name
     _claim(directory)
+    with suppress(OSError):
+        # A disk that is full now has room for it at the next start.
+        origin.write(directory)
     return directory
+
+
+def hashing_key(base: Path) -> bytes:
+    """What this user's origins are hashed with in this spool: random, known to its user alone, made if need be.
+
+    Raises `OSError`.
+    """
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(_key_file(base, os.getuid()), os.O_RDWR | os.O_CREAT | _NO_LINK, 0o600)
+    with os.fdopen(descriptor, "rb+", buffering=0) as file:
+        if os.fstat(descriptor).st_uid not in {os.getuid(), os.geteuid()}:
+            raise NoSpool(f"{_key_file(base, os.getuid())} belongs to another user")
+        # Held for a moment: whoever comes first makes the key that all use.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        key = file.read(KEY_BYTES)
+        if len(key) < KEY_BYTES:
+            key = secrets.token_bytes(KEY_BYTES)
+            os.pwrite(descriptor, key, 0)
+    return key
+
+
+def key_of_owner(directory: Path) -> bytes:
+    """What the origin of this directory was hashed with. Raises `OSError`."""
+    path = _key_file(directory.parent, directory.stat().st_uid)
+    with os.fdopen(os.open(path, os.O_RDONLY | _NO_LINK), "rb") as file:
+        return file.read(KEY_BYTES)
+
+
+def _key_file(base: Path, user: int) -> Path:
+    return base / f".key-{user}"
 
 
 def _usual(environ: Mapping[str, str]) -> Iterator[Path]:

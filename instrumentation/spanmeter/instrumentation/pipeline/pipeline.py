@@ -14,6 +14,7 @@ from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.pipeline import encoding, lifecycle
 from spanmeter.instrumentation.pipeline.batch import Record
+from spanmeter.instrumentation.pipeline.leftovers import find_leftovers
 from spanmeter.instrumentation.pipeline.process import Process
 from spanmeter.instrumentation.pipeline.settings import PipelineSettings
 from spanmeter.instrumentation.pipeline.status import PipelineStatus
@@ -109,9 +110,9 @@ class Pipeline:
 
     @guarded
     def adopt(self) -> None:
-        """Delivers what processes of the service have left that died, if any have. Without it they wait
-        for the first record of this process."""
-        if Process.finds_leftovers(self.settings, self._resource) and (process := self._begin()):
+        """Delivers what processes of the service have left that died, if any have, and logs what there is
+        that is not for it to deliver. Without it they wait for the first record of this process."""
+        if find_leftovers(self.settings, self._resource) and (process := self._begin()):
             process.sender.look()
 
     def flush(self, timeout: float = 10.0) -> bool:

@@ -5,20 +5,25 @@ import os
 import uuid
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Final
 
 from opentelemetry.sdk.resources import Resource
 
 from spanmeter.instrumentation.pipeline import encoding
 from spanmeter.instrumentation.pipeline.directory import Directory
-from spanmeter.instrumentation.pipeline.location import service_directory, usual_directory
+from spanmeter.instrumentation.pipeline.location import (
+    hashing_key,
+    origin_directory,
+    usual_directory,
+)
+from spanmeter.instrumentation.pipeline.origin import Origin
 from spanmeter.instrumentation.pipeline.outbox import Outbox
-from spanmeter.instrumentation.pipeline.segment import is_owned
 from spanmeter.instrumentation.pipeline.sender import Sender
 from spanmeter.instrumentation.pipeline.settings import PipelineSettings
 from spanmeter.instrumentation.pipeline.spool import Spool
 from spanmeter.instrumentation.pipeline.status import PipelineStatus
-from spanmeter.metering.attributes import PRODUCER_ID, SERVICE_NAME
+from spanmeter.metering.attributes import PRODUCER_ID
 
 STOPPING: Final = 0.5
 """Seconds that the thread is waited for, beyond the time for delivery."""
@@ -35,10 +40,9 @@ class Process:
         self.directory: Directory | None = None
         self.no_spool: str | None = None
         """Why there is no spool."""
-        attributes = {**resource.attributes, PRODUCER_ID: self.producer_id}
-        encoded = encoding.resource(attributes)
+        encoded = encoding.resource({**resource.attributes, PRODUCER_ID: self.producer_id})
         try:
-            self.directory = open_directory(settings, str(attributes.get(SERVICE_NAME, "")))
+            self.directory = open_directory(settings, resource)
         except OSError as error:
             self.no_spool = str(error)
             _logger.error(
@@ -50,15 +54,6 @@ class Process:
         self.outbox = Outbox(spool, encoded, write_ahead=settings.write_ahead)
         self.sender = Sender(self.outbox, self.directory, settings.destination)
         self._gave_up = False
-
-    @staticmethod
-    def finds_leftovers(settings: PipelineSettings, resource: Resource) -> bool:
-        """Whether there are records of processes of the service that are no more."""
-        try:
-            directory = open_directory(settings, str(resource.attributes.get(SERVICE_NAME, "")))
-            return any(not is_owned(path) for path in directory.segments())
-        except OSError:
-            return False
 
     def end(self, timeout: float) -> None:
         """Delivers what it can in so many seconds, and leaves the rest on disk."""
@@ -97,7 +92,13 @@ class Process:
         self.outbox.abandon()
 
 
-def open_directory(settings: PipelineSettings, service: str) -> Directory:
-    """The spool of a service. Raises `OSError`."""
+def open_directory(settings: PipelineSettings, resource: Resource) -> Directory:
+    """The spool of this service and its destination. Raises `OSError`."""
+    base, origin = own_origin(settings, resource)
+    return Directory(origin_directory(base, origin), max_bytes=settings.max_bytes)
+
+
+def own_origin(settings: PipelineSettings, resource: Resource) -> tuple[Path, Origin]:
+    """Where the spools lie, and whose records this process makes. Raises `OSError`."""
     base = settings.spool or usual_directory(os.environ)
-    return Directory(service_directory(base, service), max_bytes=settings.max_bytes)
+    return base, Origin.of(resource.attributes, settings.destination, hashing_key(base))

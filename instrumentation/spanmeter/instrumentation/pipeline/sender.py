@@ -37,7 +37,9 @@ class Sender:
         """The destination, or why there is none."""
         self._outbox = outbox
         self._directory = directory
-        self._adopted = Adopted(directory, outbox.paths) if directory else None
+        # Without a destination, what others have left stays for those who have one.
+        adopts = directory is not None and not isinstance(destination, str)
+        self._adopted = Adopted(directory, outbox.paths) if directory and adopts else None
         self._delivery = Delivery(destination, self._wait)
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from spanmeter.instrumentation.pipeline.directory import Directory
 from spanmeter.instrumentation.pipeline.frames import Kind, frames
+from spanmeter.instrumentation.pipeline.origin import Origin
 from spanmeter.instrumentation.pipeline.segment import (
     HEADER_BYTES,
     NotASegment,
@@ -33,16 +34,16 @@ class SegmentState(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolState:
-    """The spool of one service. Counts are of records."""
+    """The spool of one origin. Counts are of records."""
 
-    service: str
+    origin: Origin
     path: Path
     bytes: int
     """Of all its files, room that was taken in advance included."""
     living: int
     """Kept by processes that live; they deliver them."""
     waiting: int
-    """Left by processes that died, for the next process of the service or `spanmeter spool flush`."""
+    """Left by processes that died, for the next process of the origin or `spanmeter spool flush`."""
     dropped: int
     """Lost, of producers whose files are still here."""
     dead: int
@@ -54,19 +55,21 @@ class SpoolState:
 
 
 def survey(base: Path, *, max_bytes: int) -> list[SpoolState]:
-    """The spools of all services in the directory. Raises `OSError`."""
-    if not base.exists():
-        return []
-    services = sorted(path for path in base.iterdir() if path.is_dir())
-    return [_service(Directory(path, max_bytes=max_bytes)) for path in services]
+    """The spools of all origins in the directory. Raises `OSError`."""
+    return [_spool(Directory(path, max_bytes=max_bytes)) for path in spools(base)]
 
 
-def _service(directory: Directory) -> SpoolState:
+def spools(base: Path) -> list[Path]:
+    """The directories of all origins. Raises `OSError`."""
+    return sorted(path for path in base.iterdir() if path.is_dir()) if base.exists() else []
+
+
+def _spool(directory: Directory) -> SpoolState:
     states = list(_states(directory.segments()))
     dead = [state for _, state in _states(directory.dead_segments())]
     reasons = sum((state.reasons for state in dead), Counter[str]())
     return SpoolState(
-        service=directory.path.name,
+        origin=Origin.read(directory.path),
         path=directory.path,
         bytes=directory.used(),
         living=sum(state.pending for _, state in states if state.owned),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ CALL = {
     "tenant.id": "acme",
 }
 
+SERVICE = {"service.name": "answers"}
+
 _ids = itertools.count(1)
 
 
-def pipeline(spool: Path, endpoint: str = "", **environ: str) -> Pipeline:
+def pipeline(
+    spool: Path, endpoint: str = "", resource: Mapping[str, str] = SERVICE, **environ: str
+) -> Pipeline:
     """A pipeline to the endpoint, which is of gRPC unless `SPANMETER_PROTOCOL` says otherwise."""
     settings = PipelineSettings.from_environ(
         {
@@ -34,7 +39,7 @@ def pipeline(spool: Path, endpoint: str = "", **environ: str) -> Pipeline:
             **environ,
         }
     )
-    return Pipeline(settings, Resource({"service.name": "answers"}))
+    return Pipeline(settings, Resource(dict(resource)))
 
 
 def record(into: Pipeline, attributes: dict[str, Any] | None = None, **fields: Any) -> int:

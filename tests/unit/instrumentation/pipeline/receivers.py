@@ -55,8 +55,10 @@ Script = Callable[[ExportTraceServiceRequest], Reply | None]
 class Receiver:
     """What was acknowledged, and how the next requests are answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, unavailable: str | int) -> None:
         self.address = ""
+        self._unavailable = unavailable
+        self._is_away = False
         self.script: Script | None = None
         self.replies: deque[Reply] = deque()
         """Given first, one each."""
@@ -71,13 +73,23 @@ class Receiver:
         with self._changed:
             self.asked += 1
             self.headers.append(dict(headers))
-            reply = self.replies.popleft() if self.replies else None
+            reply = Reply(self._unavailable) if self._is_away else None
+            reply = reply or (self.replies.popleft() if self.replies else None)
             reply = reply or (self.script(request) if self.script else None) or Reply()
             if reply.code in {"OK", 200}:
                 self.requests.append(request)
             self._changed.notify_all()
         time.sleep(reply.delay)
         return reply
+
+    @contextmanager
+    def away(self) -> Generator[None]:
+        """Takes nothing meanwhile."""
+        self._is_away = True
+        try:
+            yield
+        finally:
+            self._is_away = False
 
     @property
     def arrived(self) -> list[Arrived]:
@@ -132,7 +144,7 @@ def plain(attributes: Any) -> dict[str, Plain]:
 
 @contextmanager
 def grpc_receiver(port: int = 0, credentials: Any = None) -> Generator[Receiver]:
-    receiver = Receiver()
+    receiver = Receiver("UNAVAILABLE")
 
     def export(body: bytes, context: Any) -> bytes:
         reply = receiver.reply_to(body, dict(context.invocation_metadata()))
@@ -165,7 +177,7 @@ def grpc_receiver(port: int = 0, credentials: Any = None) -> Generator[Receiver]
 
 @contextmanager
 def http_receiver(port: int = 0, tls: Any = None) -> Generator[Receiver]:
-    receiver = Receiver()
+    receiver = Receiver(503)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ import pytest
 from spanmeter.instrumentation.pipeline import location
 from spanmeter.instrumentation.pipeline.location import (
     NoSpool,
-    service_directory,
+    hashing_key,
+    origin_directory,
     usual_directory,
 )
+from spanmeter.instrumentation.pipeline.origin import Origin
 
 
 def mode(path: Path) -> int:
@@ -66,6 +69,11 @@ def test_a_directory_of_another_user_is_not_used(no_home: Path) -> None:
         usual_directory({"HOME": "/"})
 
 
+def directory_of(base: Path, service: str) -> Path:
+    origin = Origin.of({"service.name": service}, "no destination", hashing_key(base))
+    return origin_directory(base, origin)
+
+
 @pytest.mark.parametrize(
     ("service", "name"),
     [
@@ -79,11 +87,36 @@ def test_a_directory_of_another_user_is_not_used(no_home: Path) -> None:
     ],
 )
 def test_a_service_has_a_directory_of_its_own(tmp_path: Path, service: str, name: str) -> None:
-    directory = service_directory(tmp_path / "spool", service)
-    assert directory == tmp_path / "spool" / name
+    directory = directory_of(tmp_path / "spool", service)
+    assert directory.parent == tmp_path / "spool"
+    assert directory.name.rpartition("-")[0] == name
     assert mode(directory) == 0o700
+    assert directory == directory_of(tmp_path / "spool", service)
+    assert directory != directory_of(tmp_path / "spool", service + "?")
 
 
 def test_a_directory_that_all_could_read_is_closed(tmp_path: Path) -> None:
-    (tmp_path / "answers").mkdir(mode=0o755)
-    assert mode(service_directory(tmp_path, "answers")) == 0o700
+    directory_of(tmp_path, "answers").chmod(0o755)
+    assert mode(directory_of(tmp_path, "answers")) == 0o700
+
+
+def test_what_origins_are_hashed_with_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        keys = set(threads.map(hashing_key, [tmp_path / "spool"] * 64))
+    assert len(keys) == 1
+    (path,) = (tmp_path / "spool").iterdir()
+    assert mode(path) == 0o600
+    path.write_bytes(b"torn")
+    assert len(hashing_key(tmp_path / "spool")) == 32
+    path.unlink()
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        hashing_key(tmp_path / "spool")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_a_key_of_another_user_is_not_used(tmp_path: Path) -> None:
+    hashing_key(tmp_path)
+    os.chown(tmp_path / f".key-{os.getuid()}", os.getuid() + 1, -1)
+    with pytest.raises(NoSpool, match="another user"):
+        hashing_key(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,8 @@ def test_a_fork_has_a_producer_of_its_own(make_receiver: type, spool: Path) -> N
 
 @pytest.mark.parametrize("way", ["os_exit", "forks_and_vanishes"])
 def test_what_vanishes_left_it_on_disk(way: str, spool: Path, collector: Receiver) -> None:
-    made = run(way, environment(spool, ""))
+    with collector.away():
+        made = run(way, environment(spool, collector.address))
     deliver_the_rest(spool, collector, made)
     assert sorted(set(collector.span_ids) & set(made)) == sorted(made)
 
@@ -90,28 +92,30 @@ def test_sigterm_delivers_first(
     assert sorted(collector.span_ids) == sorted(made)
 
 
-def test_sigterm_while_the_collector_is_away_is_not_put_off_for_long(spool: Path) -> None:
-    with app("until_a_signal", environment(spool, "")) as process:
+def test_sigterm_while_the_collector_is_away_is_not_put_off_for_long(
+    spool: Path, collector: Receiver
+) -> None:
+    environ = environment(spool, collector.address)
+    with collector.away(), app("until_a_signal", environ) as process:
         assert process.stdout is not None
         made = ids("".join(iter(process.stdout.readline, "ready\n")))
         process.terminate()
         process.wait(10)
-    with grpc_receiver() as receiver:
-        deliver_the_rest(spool, receiver, made)
+    deliver_the_rest(spool, collector, made)
 
 
-@pytest.mark.parametrize("endpoint", ["away", "there"])
+@pytest.mark.parametrize("collectors", ["away", "there"])
 def test_kill_9_loses_nothing_that_had_been_recorded(
-    endpoint: str, spool: Path, collector: Receiver
+    collectors: str, spool: Path, collector: Receiver
 ) -> None:
     made: list[int] = []
-    for _ in range(3):
-        address = collector.address if endpoint == "there" else ""
-        with app("forever", environment(spool, address)) as process:
-            assert process.stdout is not None
-            lines = [process.stdout.readline() for _ in range(2000)]
-            process.kill()
-            made += ids("".join(lines) + process.stdout.read())
+    with collector.away() if collectors == "away" else nullcontext():
+        for _ in range(3):
+            with app("forever", environment(spool, collector.address)) as process:
+                assert process.stdout is not None
+                lines = [process.stdout.readline() for _ in range(2000)]
+                process.kill()
+                made += ids("".join(lines) + process.stdout.read())
     assert len(made) >= 5900
     deliver_the_rest(spool, collector, made)
     assert len(set(made) - set(collector.span_ids)) == 0

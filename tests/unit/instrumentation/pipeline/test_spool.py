@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from spanmeter.instrumentation.pipeline.segment import HEADER_BYTES
 from unit.instrumentation.pipeline.making import pipeline, record
@@ -16,7 +17,7 @@ from unit.instrumentation.pipeline.receivers import Receiver, Reply, plain
 
 def left(spool: Path) -> list[Path]:
     """The segments of the service."""
-    return sorted((spool / "answers").glob("*.spool"))
+    return sorted(spool.glob("answers-*/*.spool"))
 
 
 def size(spool: Path) -> int:
@@ -30,17 +31,22 @@ def replace(segment: Path, data: bytes | bytearray) -> None:
     other.rename(segment)
 
 
-def leave_behind(spool: Path, records: int, **environ: str) -> list[int]:
+def producers(request: ExportTraceServiceRequest) -> set[object]:
+    return {plain(each.resource.attributes)["usage.producer.id"] for each in request.resource_spans}
+
+
+def leave_behind(spool: Path, records: int, collector: Receiver) -> list[int]:
     """A process makes records while the collector is away, and is gone."""
-    away = pipeline(spool, **environ)
-    made = [record(away) for _ in range(records)]
-    away.shutdown(0)
+    with collector.away():
+        leaving = pipeline(spool, collector.address)
+        made = [record(leaving) for _ in range(records)]
+        leaving.shutdown(0)
     return made
 
 
 def test_the_next_process_delivers_what_was_left(spool: Path, collector: Receiver) -> None:
-    first = leave_behind(spool, 700)
-    second = leave_behind(spool, 3)
+    first = leave_behind(spool, 700, collector)
+    second = leave_behind(spool, 3, collector)
     assert len(left(spool)) == 2
 
     sending = pipeline(spool, collector.address)
@@ -54,16 +60,17 @@ def test_the_next_process_delivers_what_was_left(spool: Path, collector: Receive
     assert left(spool) == []
 
 
-def test_the_spool_is_for_its_user_alone(spool: Path) -> None:
-    leave_behind(spool, 1)
-    assert stat.S_IMODE((spool / "answers").stat().st_mode) == 0o700
-    assert stat.S_IMODE(left(spool)[0].stat().st_mode) == 0o600
+def test_the_spool_is_for_its_user_alone(spool: Path, collector: Receiver) -> None:
+    leave_behind(spool, 1, collector)
+    (segment,) = left(spool)
+    assert stat.S_IMODE(segment.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(segment.stat().st_mode) == 0o600
 
 
 def test_a_torn_tail_and_a_damaged_record_take_no_other_along(
     spool: Path, collector: Receiver
 ) -> None:
-    made = leave_behind(spool, 10)
+    made = leave_behind(spool, 10, collector)
     (segment,) = left(spool)
     data = bytearray(segment.read_bytes().rstrip(b"\0"))
     data[len(data) // 2] ^= 0xFF
@@ -84,20 +91,19 @@ def test_a_torn_tail_and_a_damaged_record_take_no_other_along(
 def test_what_is_no_segment_is_put_aside(
     spool: Path, collector: Receiver, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    leave_behind(spool, 1)
-    replace(spool / "answers" / "1-1-1.spool", content)
+    leave_behind(spool, 1, collector)
+    directory = left(spool)[0].parent
+    replace(directory / "1-1-1.spool", content)
     sending = pipeline(spool, collector.address)
     record(sending)
     collector.wait_for(lambda: len(collector.arrived) >= 2)
     sending.shutdown()
-    assert [path.name for path in (spool / "answers" / "dead").iterdir()] == [
-        "1-1-1.spool.unreadable"
-    ]
+    assert [path.name for path in (directory / "dead").iterdir()] == ["1-1-1.spool.unreadable"]
     assert "no records that can be read" in caplog.text
 
 
 def test_what_was_acknowledged_is_not_sent_again(spool: Path, collector: Receiver) -> None:
-    made = leave_behind(spool, 1500)
+    made = leave_behind(spool, 1500, collector)
     (segment,) = left(spool)
     copy = segment.read_bytes()
     sending = pipeline(spool, collector.address)
@@ -115,13 +121,17 @@ def test_what_was_acknowledged_is_not_sent_again(spool: Path, collector: Receive
 
 
 def test_a_living_process_keeps_its_segment(spool: Path, collector: Receiver) -> None:
-    away = pipeline(spool)
-    kept = record(away)
+    with collector.away():
+        living = pipeline(spool, collector.address)
+        kept = record(living)
+        own = living.status().producer_id
+        collector.script = lambda sent: Reply("UNAVAILABLE") if producers(sent) == {own} else None
     sending = pipeline(spool, collector.address)
     sent = record(sending)
     assert sending.flush(60)
     assert collector.span_ids == [sent]
-    away.shutdown(0)
+    collector.script = None
+    living.shutdown(0)
     collector.wait_for(lambda: kept in collector.span_ids)
     sending.shutdown()
 
@@ -131,14 +141,15 @@ def test_a_full_spool_drops_counts_and_tells(
 ) -> None:
     bound = 512 * 1024
     # What one page of a process that can only count is allowed beyond it.
-    away = pipeline(spool, SPANMETER_SPOOL_MAX_BYTES=str(bound))
-    made = [record(away, {"usage.raw": "x" * 1000}) for _ in range(1000)]
-    status = away.status()
-    assert 0 < status.dropped < 1000
-    assert status.kept + status.dropped == 1000
-    assert size(spool) <= bound + 4096
-    assert "usage records of this process are lost" in caplog.text
-    away.shutdown(0)
+    with collector.away():
+        full = pipeline(spool, collector.address, SPANMETER_SPOOL_MAX_BYTES=str(bound))
+        made = [record(full, {"usage.raw": "x" * 1000}) for _ in range(1000)]
+        status = full.status()
+        assert 0 < status.dropped < 1000
+        assert status.kept + status.dropped == 1000
+        assert size(spool) <= bound + 4096
+        assert "usage records of this process are lost" in caplog.text
+        full.shutdown(0)
 
     sending = pipeline(spool, collector.address, SPANMETER_SPOOL_MAX_BYTES=str(bound))
     record(sending)
@@ -268,7 +279,7 @@ def test_what_is_recorded_after_the_end_waits_for_the_next(
 
 
 def test_two_processes_adopt_at_once(spool: Path, collector: Receiver) -> None:
-    made = [span_id for _ in range(20) for span_id in leave_behind(spool, 20)]
+    made = [span_id for _ in range(20) for span_id in leave_behind(spool, 20, collector)]
     both = [pipeline(spool, collector.address) for _ in range(2)]
     news = [record(each) for each in both]
     collector.wait_for(lambda: len(collector.arrived) >= 402)
@@ -288,8 +299,8 @@ def test_a_record_can_be_made_to_wait_for_the_disk(spool: Path, collector: Recei
 
 def test_a_segment_without_a_name_is_cleaned_away(spool: Path, collector: Receiver) -> None:
     """What a process left that died while it made a segment; not what one is making now."""
-    leave_behind(spool, 1)
-    old, new = (spool / "answers" / f"{n}-1-1.new" for n in (1, 2))
+    leave_behind(spool, 1, collector)
+    old, new = (left(spool)[0].parent / f"{n}-1-1.new" for n in (1, 2))
     old.touch()
     new.touch()
     os.utime(old, (1, 1))

@@ -42,8 +42,17 @@ def test_living_and_dead_processes(spool: Path) -> None:
     ((row,), answer) = invoke("status")
     assert row.pop("oldest") is not None
     assert row.pop("bytes") > 0
-    assert row == {"service": "answers", "living": 0, "waiting": 3, "dead": 0, "dropped": 0}
-    assert answer.about == {"spool": str(spool)}
+    assert str(row.pop("spool")).startswith("answers-")
+    assert row == {
+        "service": "answers",
+        "environment": None,
+        "endpoint": "http://127.0.0.1:9",
+        "living": 0,
+        "waiting": 3,
+        "dead": 0,
+        "dropped": 0,
+    }
+    assert answer.about == {"directory": str(spool)}
 
     living = pipeline(spool)
     record(living)
@@ -60,14 +69,15 @@ def test_living_and_dead_processes(spool: Path) -> None:
 def test_flush_delivers_what_dead_processes_left(
     spool: Path, collector: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = pipeline(spool)
-    made = [record(gone) for _ in range(700)]
-    gone.shutdown(0)
-    ((row,), answer) = invoke("flush", "--timeout", "0.3")
-    assert (row["delivered"], row["waiting"], answer.exit_code) == (0, 700, 1)
-    assert "refused" in answer.notes[0]
-
     monkeypatch.setenv("SPANMETER_ENDPOINT", collector.address)
+    with collector.away():
+        gone = pipeline(spool, collector.address)
+        made = [record(gone) for _ in range(700)]
+        gone.shutdown(0)
+        ((row,), answer) = invoke("flush", "--timeout", "0.3")
+    assert (row["delivered"], row["waiting"], answer.exit_code) == (0, 700, 1)
+    assert "gRPC status 14" in answer.notes[0]
+
     ((row,), answer) = invoke("flush", "--service", "answers")
     assert collector.span_ids == made
     assert (row["delivered"], row["waiting"], answer.exit_code) == (700, 0, 0)
@@ -77,16 +87,17 @@ def test_refused_records_are_shown_and_can_be_sent_again(
     spool: Path, collector: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPANMETER_ENDPOINT", collector.address)
-    gone = pipeline(spool)
-    made = [record(gone) for _ in range(4)]
-    gone.shutdown(0)
+    with collector.away():
+        gone = pipeline(spool, collector.address)
+        made = [record(gone) for _ in range(4)]
+        gone.shutdown(0)
     collector.script = lambda _: Reply("INVALID_ARGUMENT", "no such unit")
 
     ((row,), answer) = invoke("flush")
     assert (row["refused"], row["waiting"], answer.exit_code) == (4, 0, 1)
     ((row,), answer) = invoke("status")
     assert (row["dead"], row["waiting"]) == (4, 0)
-    assert answer.notes == ["answers: 4 refused: gRPC status 3: no such unit"]
+    assert answer.notes == [f"{row['spool']}: 4 refused: gRPC status 3: no such unit"]
     ((row,), answer) = invoke("flush", "--dead")
     assert (row["refused"], answer.exit_code) == (4, 1)
     assert invoke("status")[0][0]["dead"] == 4, "they are there once"
@@ -103,9 +114,10 @@ def test_refused_records_that_there_is_no_room_for_stay_where_they_are(
 ) -> None:
     monkeypatch.setenv("SPANMETER_ENDPOINT", collector.address)
     monkeypatch.setenv("SPANMETER_SPOOL_MAX_BYTES", "262144")
-    gone = pipeline(spool, SPANMETER_SPOOL_MAX_BYTES="262144")
-    made = [record(gone, {"note": "x" * 1000}) for _ in range(150)]
-    gone.shutdown(0)
+    with collector.away():
+        gone = pipeline(spool, collector.address, SPANMETER_SPOOL_MAX_BYTES="262144")
+        made = [record(gone, {"note": "x" * 1000}) for _ in range(150)]
+        gone.shutdown(0)
     assert gone.status().dropped == 0
     collector.script = lambda _: Reply("INVALID_ARGUMENT", "no such unit")
     for dead in ((), ("--dead",)):
@@ -119,6 +131,8 @@ def test_refused_records_that_there_is_no_room_for_stay_where_they_are(
 def test_a_service_that_is_not_there() -> None:
     with pytest.raises(click.BadParameter, match="holds none of 'other'"):
         invoke("flush", "--service", "other")
+    with pytest.raises(click.BadParameter, match="holds none of 'other'"):
+        invoke("flush", "--spool", "other")
 
 
 def test_a_spool_that_cannot_be_read(spool: Path) -> None:
