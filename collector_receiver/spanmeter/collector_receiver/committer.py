@@ -165,12 +165,9 @@ class Committer:
             logger.warning("gave up %d rows of %d requests, none acknowledged", rows, len(left))
 
     def _run(self) -> None:
-        ledger = self._open_ledger()
-        try:
+        with self._open_ledger() as ledger:
             while group := self._take():
-                self._commit(ledger, group)
-        finally:
-            ledger.close()
+                self._see_to(ledger, group)
 
     def _take(self) -> list[Submission]:
         """The next group; empty when the committer was closed and all is done."""
@@ -198,6 +195,14 @@ class Committer:
             self._changed.notify()
         return group
 
+    def _see_to(self, ledger: LedgerWriter, group: list[Submission]) -> None:
+        """Whatever goes wrong ends with the group: all that come after it wait for this thread."""
+        try:
+            self._commit(ledger, group)
+        except Exception as error:
+            logger.exception("gave up a group of %d requests", len(group))
+            self._give_up(group, error)
+
     def _commit(self, ledger: LedgerWriter, group: list[Submission]) -> None:
         batch = [metered for submission in group for metered in submission.batch]
         rejected = [span for submission in group for span in submission.rejected]
@@ -212,8 +217,16 @@ class Committer:
             logger.exception("could not commit a group of %d requests", len(group))
             self._part(ledger, group, error)
         else:
-            self._on_commit(time.monotonic() - began, len(batch) + len(rejected))
-            self._settle(group, written)
+            self._settle(group, written, time.monotonic() - began)
+
+    def _give_up(self, group: list[Submission], error: Exception) -> None:
+        """Answer all that have no answer yet."""
+        members = frozenset(group)
+        with self._changed:
+            self._queue.withdraw(members.__contains__)
+            self._queue.release(group)
+        for submission in group:
+            submission.fail(error)
 
     def _part(self, ledger: LedgerWriter, group: list[Submission], error: Exception) -> None:
         if len(group) == 1:
@@ -221,18 +234,32 @@ class Committer:
             group[0].fail(error)
         else:
             for submission in group:
-                self._commit(ledger, [submission])
+                self._see_to(ledger, [submission])
 
-    def _settle(self, group: list[Submission], written: Written) -> None:
+    def _settle(self, group: list[Submission], written: Written, seconds: float) -> None:
         if not self._available:
             logger.warning("committing again")
             self._available = True
         self._release(group)
         outcomes = _outcomes(group, written)
-        self._counters.add(_counts(group, written))
-        self._counters.reject(rejection.reason for each in outcomes for rejection in each)
+        try:
+            self._count(group, written, outcomes, seconds)
+        except Exception:
+            # It is durable, and is acknowledged whatever becomes of what is told of it.
+            logger.exception("could not count a commit of %d requests", len(group))
         for submission, outcome in zip(group, outcomes, strict=True):
             submission.settle(outcome)
+
+    def _count(
+        self,
+        group: list[Submission],
+        written: Written,
+        outcomes: list[list[Rejection]],
+        seconds: float,
+    ) -> None:
+        self._on_commit(seconds, sum(submission.rows for submission in group))
+        self._counters.add(_counts(group, written))
+        self._counters.reject(rejection.reason for each in outcomes for rejection in each)
 
     def _put_back(self, group: list[Submission], error: DatabaseUnavailable) -> None:
         """Keep the group in its place, or in the journal, and pause."""

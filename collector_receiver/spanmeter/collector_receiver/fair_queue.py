@@ -23,6 +23,7 @@ class FairQueue:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._lines: OrderedDict[str, deque[Submission]] = OrderedDict()
+        self._members: set[Submission] = set()
         self._held: Counter[str] = Counter()
         self._bytes = 0
         self.rows = 0
@@ -45,6 +46,7 @@ class FairQueue:
         if not self._lines:
             self.since = submission.arrived
         self._lines.setdefault(submission.sender, deque()).append(submission)
+        self._members.add(submission)
         self.rows += submission.rows
         self._bytes += submission.size
         self._held[submission.sender] += submission.size
@@ -83,8 +85,9 @@ class FairQueue:
         return found
 
     def release(self, group: Iterable[Submission]) -> None:
-        """What was taken is no more held."""
-        for submission in group:
+        """What was taken is no more held. To release it again changes nothing."""
+        for submission in self._members.intersection(group):
+            self._members.remove(submission)
             self._bytes -= submission.size
             self._held[submission.sender] -= submission.size
             if not self._held[submission.sender]:

@@ -111,3 +111,14 @@ def test_an_empty_queue_takes_any_one_request() -> None:
 
 def test_rows_count_as_memory_however_few_bytes_they_had_on_the_wire() -> None:
     assert submission("A", rows=1000).size >= 1_000_000
+
+
+def test_to_release_again_changes_nothing() -> None:
+    queue, submissions = queue_of("A", "B")
+    group = queue.take(1)
+    for _ in range(3):
+        queue.release(group)
+
+    assert queue.bytes == submissions[1].size
+    queue.release(submissions)
+    assert queue.bytes == 0
