@@ -11,7 +11,7 @@ EXTRAS := collector,embedded,otlp-grpc,demo
 STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt hatch_build.py \
     collector_receiver/spanmeter/collector_receiver/*.c | sha256sum | cut -c1-12)
 
-.PHONY: venv demo test bench-overhead bench-ingest fuzz test-interop test-matrix check fmt clean
+.PHONY: venv demo test bench-overhead bench-ingest fuzz test-interop test-matrix test-outage check fmt clean
 .DEFAULT_GOAL := test
 
 venv: $(STAMP)
@@ -41,6 +41,13 @@ test: venv
 test-matrix: venv
 	@PYTHONPATH=tests:examples $(BIN)/python -m matrix
 	@PYTHONPATH=tests:examples $(BIN)/python -m matrix.suites
+
+# Deaths and outages of a minute and a hundred times, which `test` has for moments and a few times.
+test-outage: venv
+	@PYTHONPATH=tests $(BIN)/python -m databases prepare
+	SPANMETER_TEST_OUTAGE_SECONDS=60 SPANMETER_TEST_KILLS=100 $(BIN)/python -m pytest -n 0 -rP $(ARGS) \
+	    tests/integration/collector_receiver/test_durable_pipeline.py \
+	    tests/integration/collector_receiver/faults/test_killed.py
 
 # Senders of other makers: the OpenTelemetry Collector in Go through outages, JavaScript's exporters, Vercel's AI SDK.
 # The Collector is built the first time, from Debian's packages, for which it takes root and some minutes.

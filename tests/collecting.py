@@ -22,6 +22,11 @@ class Ledger:
         """The span id of every row, twice if it is there twice."""
         return [row[0] for row in self._query("SELECT span_id FROM usage_events")]
 
+    def count(self) -> int:
+        """The number of rows."""
+        count: int = self._query("SELECT count(*) FROM usage_events")[0][0]
+        return count
+
     def column(self, name: str) -> list[Any]:
         """One column of every row."""
         return [getattr(row, name) for row in self._named("SELECT * FROM usage_events")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ from tcp_proxy import Proxy
 SHOWN = "SELECT * FROM usage_hourly ORDER BY hour, tenant_id"
 
 
+KILLS = int(os.environ.get("SPANMETER_TEST_KILLS", "10"))
+"""How often the receiver is killed: as often as a test has time for, a hundred times in `make test-outage`."""
+
+
 def kills(least: int) -> Iterator[float]:
     """Moments after the load runs, in seconds: a few in `make test`, as many as fit in `make fuzz`."""
     end = time.monotonic() + fuzzing.seconds()
@@ -31,6 +36,7 @@ def kills(least: int) -> Iterator[float]:
         yield random.uniform(0, 0.3)
 
 
+@pytest.mark.timeout(60 + 6 * KILLS)
 @pytest.mark.parametrize("journaled", [False, True], ids=["direct", "journal"])
 def test_fault_01_fuzz_a_receiver_killed_at_random_times_loses_and_doubles_nothing(
     timescale_dsn: str, receivers: Receivers, tmp_path: Path, *, journaled: bool
@@ -42,7 +48,7 @@ def test_fault_01_fuzz_a_receiver_killed_at_random_times_loses_and_doubles_nothi
     settings = replace(settings, grpc=receiver.address)
     load = Load(receiver.address)
     with load.running():
-        for moment in kills(10):
+        for moment in kills(KILLS):
             load.wait_for(1)
             time.sleep(moment)
             receiver.kill()
@@ -50,6 +56,7 @@ def test_fault_01_fuzz_a_receiver_killed_at_random_times_loses_and_doubles_nothi
         load.wait_for(100)
 
     assert load.acknowledged == load.sent, "each was sent until it was acknowledged"
+    assert load.refusals, "some were under way"
     audit(timescale_dsn, load)
 
 

@@ -96,6 +96,19 @@ def forever(_: int) -> None:
     wait_for_a_signal()
 
 
+def steadily(_: int) -> None:
+    """Some 300 calls a second from four threads, until it is killed."""
+
+    def calling() -> None:
+        while True:
+            record(1)
+            time.sleep(0.01)
+
+    for _ in range(4):
+        threading.Thread(target=calling, daemon=True).start()
+    wait_for_a_signal()
+
+
 def forks(count: int) -> None:
     """Before a fork and after it, on both sides, while the parent's thread is sending."""
     children: list[int] = []
@@ -154,6 +167,7 @@ WAYS: dict[str, Callable[[int], None]] = {
     "until_a_signal_in_a_server": until_a_signal_in_a_server,
     "a_late_thread": a_late_thread,
     "forever": forever,
+    "steadily": steadily,
     "forks": forks,
     "forks_and_vanishes": forks_and_vanishes,
     "multiprocessing_fork": with_multiprocessing("fork"),
