@@ -152,3 +152,65 @@ def cache_write(ttl: str) -> str:
 def quantity(unit: str) -> str:
     """The name of an amount of one unit: `usage.quantity.pages`."""
     return f"{USAGE_QUANTITY_PREFIX}{unit}"
+
+
+_LLM_USAGE: Final = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "total_tokens")
+
+READ: Final = frozenset(
+    {
+        *TOLD_BY_SPAN,
+        # OpenTelemetry, now and before.
+        *(OPERATION_NAME, PROVIDER_NAME, "gen_ai.system", REQUEST_MODEL, REQUEST_STREAM),
+        *(RESPONSE_MODEL, RESPONSE_ID, RESPONSE_FINISH_REASONS, TIME_TO_FIRST_CHUNK),
+        *(ERROR_TYPE, HTTP_RESPONSE_STATUS_CODE, "http.status_code", SERVER_ADDRESS, SERVER_PORT),
+        *("gen_ai.client.operation.time_to_first_chunk", "gen_ai.server.time_to_first_token"),
+        *("gen_ai.is_streaming", "gen_ai.request.user", "gen_ai.workflow.name"),
+        *("openai.response.service_tier", "gen_ai.openai.response.service_tier"),
+        *("anthropic.response.service_tier", "cloud.region", "rpc.method", "enduser.id"),
+        # OpenInference, OpenLLMetry.
+        *("openinference.span.kind", "llm.provider", "llm.system", "llm.vendor", "llm.user"),
+        *("llm.model_name", "llm.input_model_name", "llm.output_model_name", "llm.request.type"),
+        *("llm.request.model", "llm.request.model_name", "embedding.model_name"),
+        *("llm.response.model", "llm.response.model_name", "llm.response.id"),
+        *("reranker.model_name", "traceloop.workflow.name"),
+        *(f"llm.usage.{tokens}" for tokens in _LLM_USAGE),
+        # Vercel, LiteLLM, Langfuse, Logfire.
+        *("ai.operationId", "ai.model.id", "ai.model.provider", "ai.telemetry.functionId"),
+        *("ai.response.id", "ai.response.model", "ai.response.msToFirstChunk"),
+        *("custom_llm_provider", "litellm.provider.model", "logfire.span_type"),
+        *("langfuse.observation.type", "langfuse.observation.model.name", "langfuse.user.id"),
+    }
+)
+"""What metering reads of spans, whoever made them, beside the families below: names, kinds, times and
+identities, none of which carries a prompt or a completion."""
+
+READ_PREFIXES: Final = (
+    "usage.",
+    "gen_ai.usage.",
+    "anthropic.usage.",
+    "llm.token_count.",
+    "ai.usage.",
+)
+"""Beginnings of the names of counts, and of what else of usage is ours."""
+
+READ_USAGE: Final = frozenset(
+    {
+        USAGE_RAW,
+        "gen_ai.usage.raw",
+        "langfuse.observation.usage_details",
+        "metadata.usage_object",
+        "ai.response.providerMetadata",
+    }
+)
+"""Attributes that hold counts as JSON, or as a mapping that was printed."""
+
+READ_METADATA: Final = frozenset({"metadata", "metadata.requester_metadata"})
+"""Attributes that hold what an application says of a call, its tenant among it, as JSON or printed."""
+
+READ_METADATA_PREFIXES: Final = (
+    "traceloop.association.properties.",
+    "ai.telemetry.metadata.",
+    "langfuse.trace.metadata.",
+    "metadata.",
+)
+"""Beginnings of the names of what an application says of a call, one attribute each."""
