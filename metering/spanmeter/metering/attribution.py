@@ -97,15 +97,22 @@ class Attribution:
             DIMENSIONS[dimension]: _sources(DIMENSIONS[dimension], listed)
             for dimension, listed in {**PLACES, **told}.items()
         }
-        every = [source for sources in self._sources.values() for source in sources]
-        ours = frozenset(DIMENSIONS.values())
-        self._elsewhere = _attributes(every, of_process=False) - ours
-        self._of_process = _attributes(every, of_process=True)
+        elsewhere = [
+            source
+            for name, sources in self._sources.items()
+            for source in sources
+            if source.place != Place(name) or source.of_process
+        ]
+        self._elsewhere = _attributes(elsewhere, of_process=False)
+        self._of_process = _attributes(elsewhere, of_process=True)
+
+    def is_usual(self, attributes: Iterable[str], resource: Iterable[str]) -> bool:
+        """Whether everything is where it should be, or nowhere, as in nearly all spans of ours."""
+        return self._elsewhere.isdisjoint(attributes) and self._of_process.isdisjoint(resource)
 
     def found(self, attributes: Attributes, resource: Attributes) -> Found:
         """The span's attributes, its dimensions among them wherever it has them."""
-        # Nearly all spans of ours: everything is where it should be, or nowhere.
-        if self._elsewhere.isdisjoint(attributes) and self._of_process.isdisjoint(resource):
+        if self.is_usual(attributes, resource):
             return Found(attributes, names.TENANT_ID)
         said, process = Said(attributes), Said(resource)
         words: dict[str, AttributeValue] = dict(attributes)

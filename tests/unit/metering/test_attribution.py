@@ -118,3 +118,8 @@ def test_places_that_cannot_be_are_refused_by_name() -> None:
 
 def test_the_defaults_are_of_dimensions_that_there_are() -> None:
     assert PLACES.keys() <= DIMENSIONS.keys()
+
+
+def test_another_dimensions_attribute_can_tell_the_tenant() -> None:
+    event = told_by(Attribution({"tenant": ["user.id"]}), {"user.id": "acme"})
+    assert (event.tenant_id, event.user_id, event.attributed_by) == ("acme", "acme", "user.id")
