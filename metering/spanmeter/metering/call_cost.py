@@ -70,14 +70,17 @@ class CallCosts:
         self, called: Called, tokens: Tokens, at: datetime, *, by_model: bool
     ) -> CallCost | None:
         """The same for a call that used tokens only; quicker, or `None` where it is not as simple as that."""
-        provider, operation, model, answered, _, region, tier, _ = called
-        minute = int(at.timestamp()) // MINUTE
-        found = self._by_token(provider, operation, model, answered, region, tier, by_model, minute)
+        found = self._by_token(*_asked(called, at, by_model=by_model))
         if found is None:
             return None
         costs, rate_version = found
         cost = costs.cost(tokens)
         return None if cost is None else CallCost(cost, rate_version)
+
+    def token_costs(self, called: Called, at: datetime) -> TokenCosts | None:
+        """What `of_tokens` goes by, where a provider was named; `None` where it is not as simple."""
+        found = self._by_token(*_asked(called, at, by_model=False))
+        return None if found is None else found[0]
 
     def _of(self, asked: _Asked, quantities: Quantities) -> CallCost:
         if (asked.provider, asked.operation) in FREE:

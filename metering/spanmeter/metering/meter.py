@@ -18,6 +18,7 @@ from spanmeter.metering.quantities import check_parts, read_quantities
 from spanmeter.metering.rates import Rates
 from spanmeter.metering.raw_usage import raw_usage
 from spanmeter.metering.reading import MAX_TEXT, mended, text
+from spanmeter.metering.row_templates import RowTemplates
 from spanmeter.metering.span import Attributes, Span
 from spanmeter.metering.tokens import Tokens, read_tokens
 from spanmeter.metering.unmeterable import Unmeterable
@@ -86,6 +87,7 @@ class Meter:
         self._attribution = attribution or Attribution()
         self._max_age = max_age
         self._max_ahead = max_ahead
+        self._templates = RowTemplates(self._attribution, max_age, max_ahead)
 
     def tenant_of(self, span: Span) -> str | None:
         """The tenant of a span that could not be metered, as far as it can be told."""
@@ -100,9 +102,13 @@ class Meter:
 
         Raises `Unmeterable` where it is one, and cannot be booked as it stands.
         """
+        event = self._templates.event(span, now)
+        if event is not None:
+            return event
         call = call_of(span)
-        if call is None:
-            return None
+        return None if call is None else self._metered(span, call, now)
+
+    def _metered(self, span: Span, call: Call, now: datetime) -> UsageEvent:
         attributes, tenant_place = self._attribution.found(call.attributes, span.resource)
         prefixed = _prefixed(attributes)
         when = read_when(span, now, self._max_age, self._max_ahead)
@@ -119,7 +125,11 @@ class Meter:
         counted = Counted(others, source, raw_usage(attributes))
         charge = _charge(attributes, who, outcome, tokens, cost)
         told = _told(call.dialect, span.scope_name[:MAX_TEXT], span.scope_version[:MAX_TEXT])
-        return UsageEvent._make((*when, *who, *called, *outcome, *tokens, *counted, *charge, *told))
+        event = UsageEvent._make(
+            (*when, *who, *called, *outcome, *tokens, *counted, *charge, *told)
+        )
+        self._templates.learn(span, event, self._costs.token_costs(called, when.time), now)
+        return event
 
     def _cost(
         self,

@@ -32,7 +32,7 @@ def read_outcome(span: Span, attributes: Attributes) -> Outcome:
         _status(error_type, failed=span.failed),
         error_type,
         timedelta(microseconds=max(0, span.end_ns - span.start_ns) // 1000),
-        _time_to_first_token(attributes),
+        time_to_first_token(attributes),
     )
 
 
@@ -59,7 +59,7 @@ def _status(error_type: str | None, *, failed: bool) -> Status:
     return "error"
 
 
-def _time_to_first_token(attributes: Attributes) -> timedelta | None:
+def time_to_first_token(attributes: Attributes) -> timedelta | None:
     """Seconds, as OpenTelemetry sends durations. Nothing is charged by it: a bad value is left out."""
     seconds = attributes.get(names.TIME_TO_FIRST_CHUNK)
     # By type, which is quicker than `isinstance` and no boolean.

@@ -3,7 +3,7 @@
 They are found by costing one token of each kind, so they cannot say anything else than `cost_of` does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -22,41 +22,53 @@ UNITS: Final = frozenset(
     }
 )
 
-NO_MEDIA: Final = [None] * 4
-
 
 class TokenCosts(NamedTuple):
-    """US dollars for a request and for each token more of a kind; of cached and reasoning tokens, what they cost more
-    than the input or output that they are part of. They hold up to `most_input` tokens."""
+    """A request and each token more of a kind, in units of 10**`exponent` US dollars; of cached and reasoning tokens,
+    what they cost more than the input or output that they are part of. They hold up to `most_input` tokens."""
 
-    request: Decimal
-    input: Decimal
-    cache_read: Decimal
-    cache_write: Decimal
-    output: Decimal
-    reasoning: Decimal
+    request: int
+    input: int
+    cache_read: int
+    cache_write: int
+    output: int
+    reasoning: int
+    exponent: int
     most_input: int | None
     quality: CostQuality
 
     def cost(self, tokens: Tokens) -> Cost | None:
         """What `cost_of` makes of the tokens; `None` for what these do not tell."""
         whole, read, written, by_ttl, output, reasoning, *media = tokens
-        if by_ttl or media != NO_MEDIA:
+        if by_ttl or any(media):
             return None
-        request, each, each_read, each_written, each_output, each_reasoning, most, quality = self
+        amount = self.amount(whole, read, written, output, reasoning)
+        return None if amount is None else Cost(amount, self.quality)
+
+    def amount(
+        self,
+        whole: int | None,
+        read: int | None,
+        written: int | None,
+        output: int | None,
+        reasoning: int | None,
+    ) -> Decimal | None:
+        """The same for the counts that these tell, in US dollars."""
+        request, each, each_read, each_written, each_output, each_reasoning, exponent, most, _ = (
+            self
+        )
         if most is not None and (whole or 0) > most:
             return None
-        add = EXACT.fma
-        amount = add(each, whole or 0, request)
-        amount = add(each_output, output or 0, amount)
-        if read:
-            amount = add(each_read, read, amount)
-        if written:
-            amount = add(each_written, written, amount)
-        # Most charge for reasoning as for all output.
-        if reasoning and each_reasoning:
-            amount = add(each_reasoning, reasoning, amount)
-        return Cost(EXACT.add(EXACT.normalize(amount), NO_MONEY), quality)
+        units = (
+            request
+            + each * (whole or 0)
+            + each_read * (read or 0)
+            + each_written * (written or 0)
+            + each_output * (output or 0)
+            + each_reasoning * (reasoning or 0)
+        )
+        # Without the zeros at its end, and without an exponent above 0.
+        return EXACT.add(EXACT.normalize(EXACT.scaleb(units, exponent)), NO_MONEY)
 
 
 def token_costs(rate: Rate) -> TokenCosts | None:
@@ -68,17 +80,31 @@ def token_costs(rate: Rate) -> TokenCosts | None:
     read = _cost(rate, {"input_tokens": 1, "cache_read_tokens": 1})
     written = _cost(rate, {"input_tokens": 1, "cache_write_tokens": 1})
     reasoned = _cost(rate, {"output_tokens": 1, "output_reasoning_tokens": 1})
+    less = EXACT.subtract
+    exponent, (request, each, each_read, each_written, each_output, each_reasoning) = _in_units(
+        (
+            *(nothing, less(one, nothing), less(read, one), less(written, one)),
+            *(less(output, nothing), less(reasoned, output)),
+        )
+    )
     tiers = [tier[0] for unit in rate.units for tier in unit.tiers]
     return TokenCosts(
-        request=nothing,
-        input=EXACT.subtract(one, nothing),
-        cache_read=EXACT.subtract(read, one),
-        cache_write=EXACT.subtract(written, one),
-        output=EXACT.subtract(output, nothing),
-        reasoning=EXACT.subtract(reasoned, output),
+        request=request,
+        input=each,
+        cache_read=each_read,
+        cache_write=each_written,
+        output=each_output,
+        reasoning=each_reasoning,
+        exponent=exponent,
         most_input=min(tiers, default=None),
         quality="exact" if rate.matched else "fallback",
     )
+
+
+def _in_units(amounts: Sequence[Decimal]) -> tuple[int, list[int]]:
+    """The exponent of a power of ten that all of them are multiples of, and how often they hold it."""
+    exponent = min(int(amount.as_tuple().exponent) for amount in amounts)
+    return exponent, [int(EXACT.scaleb(amount, -exponent)) for amount in amounts]
 
 
 def _is_simple(rate: Rate) -> bool:

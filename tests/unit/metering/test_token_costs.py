@@ -47,6 +47,7 @@ def tokens(draw: st.DrawFn) -> Tokens:
         {},
         output,
         draw(st.one_of(st.none(), st.integers(0, output or 0))),
+        *draw(st.tuples(*[st.sampled_from([None, 0])] * 4)),
     )
 
 

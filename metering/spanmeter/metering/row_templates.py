@@ -1,0 +1,262 @@
+"""Rows of spans that are like one that was metered before: its row, with what differs put in.
+
+Nearly all spans of an application say the same but for who called, when, and how much was used. What else they say
+decides about the row in ways that only the meter knows, so it has to be the same; then the row of the first is the
+template for all. A span that is out of the ordinary in any way has none, and is metered from the ground up.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+from spanmeter.metering import attributes as names
+from spanmeter.metering.attribution import Attribution
+from spanmeter.metering.outcome import time_to_first_token
+from spanmeter.metering.rates import MINUTE
+from spanmeter.metering.raw_usage import raw_usage
+from spanmeter.metering.reading import MAX_COUNT, MAX_TEXT
+from spanmeter.metering.span import Attributes, Span
+from spanmeter.metering.token_costs import TokenCosts
+from spanmeter.metering.usage_event import UsageEvent
+from spanmeter.metering.when import EPOCH, LONGEST_NS, NO_SPAN, NO_TRACE
+from spanmeter.metering.who import TOLD_BY_RESOURCE
+
+WHO: Final = tuple(name for name in names.TOLD_BY_SPAN if name != names.USAGE_ACCOUNT_TYPE)
+"""Attributes that stand in a column as they are, and decide nothing else; `RESPONSE_ID` is one more."""
+
+COUNTS: Final = (
+    names.INPUT_TOKENS,
+    names.CACHE_READ_INPUT_TOKENS,
+    names.CACHE_WRITE_INPUT_TOKENS,
+    names.OUTPUT_TOKENS,
+    names.REASONING_OUTPUT_TOKENS,
+)
+
+OWN: Final = frozenset(
+    {*WHO, names.RESPONSE_ID, *COUNTS, names.TIME_TO_FIRST_CHUNK, names.USAGE_RAW}
+)
+"""Attributes whose values are each span's own."""
+
+UNREAD: Final = frozenset(
+    {
+        names.PRODUCER_SEQUENCE,
+        names.RESPONSE_FINISH_REASONS,
+        names.REQUEST_STREAM,
+        names.SERVER_ADDRESS,
+        names.SERVER_PORT,
+    }
+)
+"""Attributes that no column is made of."""
+
+NUMBERS: Final = frozenset(
+    {
+        names.USAGE_ATTEMPT,
+        names.HTTP_RESPONSE_STATUS_CODE,
+        names.AUDIO_INPUT_TOKENS,
+        names.AUDIO_OUTPUT_TOKENS,
+        names.IMAGE_INPUT_TOKENS,
+        names.IMAGE_OUTPUT_TOKENS,
+    }
+)
+"""Attributes that decide and are whole numbers. All that are not named here decide too, and are text."""
+
+MOST_NAMES: Final = 64
+"""Attributes of a span that has a template; ours have half as many at most."""
+
+REMEMBERED: Final = 4096
+"""Templates that are kept; each has one or two KiB."""
+
+MINUTE_NS: Final = MINUTE * 10**9
+MICROSECOND: Final = timedelta(microseconds=1)
+
+_NUMBER: Final = frozenset({int})
+_COUNT: Final = frozenset({int, type(None)})
+
+_place = UsageEvent._fields.index
+_WHO: Final = slice(_place("tenant_id"), _place("idempotency_key") + 1)
+_RESPONSE_ID: Final = _place("response_id")
+_DURATION: Final = _place("duration")
+_TIME_TO_FIRST_TOKEN: Final = _place("time_to_first_token")
+_INPUT: Final = slice(_place("input_tokens"), _place("cache_write_input_tokens") + 1)
+_OUTPUT: Final = slice(_place("output_tokens"), _place("reasoning_output_tokens") + 1)
+_RAW_USAGE: Final = _place("raw_usage")
+_COST: Final = _place("cost")
+
+_Getter = Callable[[Attributes], tuple[Any, ...]]
+_Origin = tuple[str, ...]
+
+
+class _Layout:
+    """Where spans that have attributes of the same names say what."""
+
+    __slots__ = ("deciding", "numbers", "texts")
+
+    def __init__(self, present: Sequence[str]) -> None:
+        copied = [name for name in (*WHO, names.RESPONSE_ID) if name in present]
+        others = [name for name in present if name not in OWN and name not in UNREAD]
+        self.texts = _getter([*copied, *(name for name in others if name not in NUMBERS)])
+        """What has to be text."""
+        self.deciding = len(copied)
+        """Where in `texts` those that decide begin."""
+        self.numbers = _getter([name for name in others if name in NUMBERS])
+
+
+_Key = tuple[_Origin, _Layout, tuple[Any, ...], tuple[Any, ...], int]
+"""What spans with the same template have in common: origin, layout, texts and numbers that decide, and the minute,
+within which no rate changes."""
+
+
+class _Template(NamedTuple):
+    """A row, and what the tokens of such a call cost."""
+
+    row: list[Any]
+    costs: TokenCosts
+
+
+class RowTemplates:
+    """Makes rows of spans from those of earlier ones, where our own instrumentation made them. Thread-safe.
+
+    It has to be given the meter's own `attribution`, `max_age` and `max_ahead`.
+    """
+
+    def __init__(self, attribution: Attribution, max_age: timedelta, max_ahead: timedelta) -> None:
+        self._attribution = attribution
+        self._max_age = max_age
+        self._max_ahead = max_ahead
+        self._layouts: dict[tuple[str, ...], _Layout | None] = {}
+        self._templates: dict[_Key, _Template] = {}
+        self._latest_origin: tuple[Attributes, str, str, _Origin | None] = ({}, "", "", None)
+        self._latest_window = (EPOCH, 0, 0)
+
+    def event(self, span: Span, now: datetime) -> UsageEvent | None:
+        """What the meter makes of a span received `now`; `None` where only the meter can tell."""
+        key = self._key(span)
+        template = None if key is None else self._templates.get(key)
+        return None if template is None else self._filled(template, span, now)
+
+    def learn(self, span: Span, event: UsageEvent, costs: TokenCosts | None, now: datetime) -> None:
+        """Keep what the meter made of a span, whose tokens have these `costs`, for others like it."""
+        key = None if costs is None or event.status != "ok" else self._key(span)
+        if key is None or costs is None:
+            return
+        template = _Template([*event], costs)
+        # The cost of one that used more than tokens, for one, does not come out the same.
+        if self._filled(template, span, now) != event:
+            return
+        if len(self._templates) >= REMEMBERED:
+            self._templates.clear()
+        self._templates[key] = template
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._templates)
+
+    def _key(self, span: Span) -> _Key | None:
+        """What the span's template is found by, if it can have one."""
+        attributes = span.attributes
+        layout = self._layout(tuple(attributes))
+        origin = self._origin(span.resource, span.scope_name, span.scope_version)
+        if layout is None or origin is None or span.failed or span.dropped_attributes:
+            return None
+        texts, numbers = layout.texts(attributes), layout.numbers(attributes)
+        if not (_are_plain(texts) and _NUMBER.issuperset(map(type, numbers))):
+            return None
+        return origin, layout, texts[layout.deciding :], numbers, span.start_ns // MINUTE_NS
+
+    def _layout(self, present: tuple[str, ...]) -> _Layout | None:
+        if present in self._layouts:
+            return self._layouts[present]
+        if len(present) > MOST_NAMES or not self._attribution.is_usual(present, ()):
+            return None
+        if len(self._layouts) >= REMEMBERED:
+            self._layouts.clear()
+        return self._layouts.setdefault(present, _Layout(present))
+
+    def _origin(self, resource: Attributes, scope: str, version: str) -> _Origin | None:
+        """What the spans of one scope of one process have in common. They come one after the other."""
+        latest_resource, latest_scope, latest_version, origin = self._latest_origin
+        if resource is latest_resource and scope == latest_scope and version == latest_version:
+            return origin
+        told = [name for name in TOLD_BY_RESOURCE if name in resource]
+        texts: list[Any] = [scope, version, *map(resource.get, told)]
+        usual = scope.startswith(names.SCOPE_PREFIX) and self._attribution.is_usual((), resource)
+        origin = (*told, *texts) if usual and _are_plain(texts) else None
+        self._latest_origin = resource, scope, version, origin
+        return origin
+
+    def _filled(self, template: _Template, span: Span, now: datetime) -> UsageEvent | None:
+        """The row with what is the span's own; `None` where that is out of the ordinary."""
+        trace_id, span_id, parent, _, start_ns, end_ns, *_ = span
+        began, lasted = start_ns // 1000, end_ns - start_ns
+        attributes = span.attributes
+        counts: list[Any] = [*map(attributes.get, COUNTS)]
+        if not (
+            _are_ids(trace_id, span_id, parent)
+            and self._is_received_in_time(began, now)
+            and 0 <= lasted <= LONGEST_NS
+            and _agree(*counts)
+        ):
+            return None
+        cost = template.costs.amount(*counts)
+        if cost is None:
+            return None
+        row = template.row.copy()
+        row[:4] = EPOCH + timedelta(0, 0, began), trace_id, span_id, parent or None
+        row[_WHO] = map(attributes.get, WHO)
+        row[_RESPONSE_ID] = attributes.get(names.RESPONSE_ID)
+        row[_DURATION] = timedelta(0, 0, lasted // 1000)
+        row[_TIME_TO_FIRST_TOKEN] = time_to_first_token(attributes)
+        row[_INPUT], row[_OUTPUT] = counts[:3], counts[3:]
+        row[_RAW_USAGE] = raw_usage(attributes)
+        row[_COST] = cost
+        return UsageEvent._make(row)
+
+    def _is_received_in_time(self, began: int, now: datetime) -> bool:
+        """Whether a span that began so many microseconds after the epoch may be received `now`."""
+        asked, earliest, latest = self._latest_window
+        if asked is not now:
+            earliest = (now - self._max_age - EPOCH) // MICROSECOND
+            latest = (now + self._max_ahead - EPOCH) // MICROSECOND
+            self._latest_window = now, earliest, latest
+        return earliest <= began <= latest
+
+
+def _are_ids(trace_id: bytes, span_id: bytes, parent: bytes) -> bool:
+    return (
+        len(trace_id) == 16
+        and len(span_id) == 8
+        and trace_id != NO_TRACE
+        and span_id != NO_SPAN
+        and (not parent or (len(parent) == 8 and parent != NO_SPAN))
+    )
+
+
+def _agree(whole: Any, read: Any, written: Any, output: Any, reasoning: Any) -> bool:
+    """Whether these are counts, and none of a part exceeds that of its whole."""
+    if not _COUNT.issuperset(map(type, (whole, read, written, output, reasoning))):
+        return False
+    if whole is None and output is None:
+        return False
+    read, written, reasoning = read or 0, written or 0, reasoning or 0
+    return (
+        min(read, written, reasoning) >= 0
+        and read + written <= (whole or 0) <= MAX_COUNT
+        and reasoning <= (output or 0) <= MAX_COUNT
+    )
+
+
+def _are_plain(texts: Sequence[Any]) -> bool:
+    """Whether all are texts that a row takes as they are."""
+    try:
+        whole = "".join(texts)
+    except TypeError:
+        return False
+    return len(whole) <= MAX_TEXT and whole.isascii() and "\0" not in whole and "" not in texts
+
+
+def _getter(wanted: Sequence[str]) -> _Getter:
+    """What gets the values of these attributes, which have to be there."""
+    if len(wanted) > 1:
+        return itemgetter(*wanted)
+    return lambda attributes: tuple(attributes[name] for name in wanted)

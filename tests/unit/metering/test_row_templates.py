@@ -1,0 +1,163 @@
+"""A span like an earlier one becomes the row that it would have become without it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanmeter.metering import attributes as names
+from spanmeter.metering.attribution import Attribution
+from spanmeter.metering.call_cost import CallCosts
+from spanmeter.metering.called import read_called
+from spanmeter.metering.meter import Meter
+from spanmeter.metering.row_templates import REMEMBERED, RowTemplates
+from spanmeter.metering.span import AttributeValue, Span
+from spanmeter.metering.unmeterable import Unmeterable
+from spanmeter.metering.usage_event import UsageEvent
+from unit.metering.spans import CHAT, NOW, RATES, RESOURCE, metered, span
+from unit.metering.test_fuzz_any_span import VALUES, WIRE
+
+USUAL: Mapping[str, AttributeValue] = {
+    **CHAT,
+    "tenant.id": "acme",
+    "user.id": "u-1",
+    "usage.feature": "chat",
+    "usage.attempt": 1,
+    "usage.dimension.region": "emea",
+    "usage.service_tier": "default",
+    "usage.source": "provider",
+    "usage.raw": '{"prompt_tokens":1000}',
+    "usage.producer.sequence": 1,
+    "http.response.status_code": 200,
+    "gen_ai.response.model": "gpt-4o-mini-2024-07-18",
+    "gen_ai.response.id": "chatcmpl-1",
+    "gen_ai.response.time_to_first_chunk": 0.25,
+    "gen_ai.usage.cache_read.input_tokens": 300,
+    "gen_ai.usage.reasoning.output_tokens": 50,
+    "gen_ai.usage.audio.input_tokens": 0,
+}
+"""What our own instrumentation says of nearly every call."""
+
+CHANGES = st.dictionaries(
+    st.sampled_from(sorted(USUAL)) | st.sampled_from(WIRE),
+    VALUES | st.integers(0, 2000) | st.sampled_from(["", "acme", "gpt-4o", "batch", "trial"]),
+    max_size=3,
+)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "trace_id": st.binary(max_size=17) | st.binary(min_size=16, max_size=16),
+        "span_id": st.sampled_from([bytes(8), b"", b"12345678"]),
+        "parent_span_id": st.sampled_from([bytes(8), b"", b"1234", b"12345678"]),
+        "start_ns": st.integers(0, 2**64 - 1),
+        "end_ns": st.integers(0, 2**64 - 1),
+        "failed": st.booleans(),
+        "dropped_attributes": st.sampled_from([0, 3]),
+        "scope_name": st.sampled_from(["spanmeter.openai", "spanmeter.\ud800", "somebody's", ""]),
+        "scope_version": st.text(max_size=3),
+        "resource": st.dictionaries(
+            st.sampled_from([*RESOURCE, "deployment.environment", "tenant.id"]), VALUES
+        ),
+    },
+)
+
+
+def outcome(meter: Meter, one: Span) -> UsageEvent | tuple[str, str] | None:
+    """What comes of a span, a refusal included."""
+    try:
+        return meter.meter(one, NOW)
+    except Unmeterable as refusal:
+        return refusal.reason, refusal.detail
+
+
+@given(CHANGES, CHANGES, FIELDS)
+def test_what_came_before_changes_nothing(
+    earlier: dict[str, Any], changes: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    first = span({**USUAL, **earlier})
+    then = span({**USUAL, **earlier, **changes})._replace(**fields)
+    experienced = Meter(RATES)
+    outcome(experienced, first)
+
+    # Spelled out: 1, 1.0 and True are equal.
+    assert repr(outcome(experienced, then)) == repr(outcome(Meter(RATES), then))
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 300), st.integers(0, 300))
+def test_counts_cost_the_same_either_way(whole: int, output: int, read: int, thought: int) -> None:
+    counts = {
+        names.INPUT_TOKENS: whole,
+        names.OUTPUT_TOKENS: output,
+        names.CACHE_READ_INPUT_TOKENS: read,
+        names.REASONING_OUTPUT_TOKENS: thought,
+    }
+    experienced = Meter(RATES)
+    outcome(experienced, span(USUAL))
+
+    found = outcome(experienced, span({**USUAL, **counts}))
+
+    assert repr(found) == repr(outcome(Meter(RATES), span({**USUAL, **counts})))
+
+
+def templates(attribution: Attribution | None = None) -> RowTemplates:
+    """Templates that have learnt the usual span."""
+    found = RowTemplates(attribution or Attribution(), timedelta(days=400), timedelta(minutes=10))
+    learn(found, span(USUAL))
+    return found
+
+
+def learn(found: RowTemplates, one: Span) -> None:
+    """Have the templates see what the meter makes of a span."""
+    costs = CallCosts(RATES).token_costs(read_called(one.attributes, names.CHAT), NOW)
+    found.learn(one, metered(one), costs, NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"tenant.id": "globex", "user.id": "u-2", "usage.feature": "search"},
+        {"gen_ai.response.id": "chatcmpl-2", "usage.producer.sequence": 2},
+        {names.INPUT_TOKENS: 5000, names.OUTPUT_TOKENS: 0, names.REASONING_OUTPUT_TOKENS: 0},
+    ],
+    ids=["the same", "another tenant", "another response", "other counts"],
+)
+def test_usual_spans_have_a_template(changes: dict[str, AttributeValue]) -> None:
+    one = span({**USUAL, **changes})
+
+    assert templates().event(one, NOW) == metered(one)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gen_ai.request.model": "gpt-4o"},
+        {"usage.account_type": "trial"},
+        {"usage.dimension.region": "apac"},
+        {"usage.attempt": True},
+        {"tenant.id": ""},
+        {"metadata.tenant_id": "globex"},
+        {names.INPUT_TOKENS: 10},
+        {names.OUTPUT_TOKENS: 200.0},
+    ],
+    ids=" ".join,
+)
+def test_spans_that_say_something_else_have_none(changes: dict[str, AttributeValue]) -> None:
+    assert templates().event(span({**USUAL, **changes}), NOW) is None
+
+
+def test_a_tenant_looked_for_elsewhere_is_the_meters_affair() -> None:
+    attribution = Attribution({"tenant": ["usage.feature"]})
+
+    assert templates(attribution).event(span(USUAL), NOW) is None
+
+
+def test_no_more_templates_are_kept_than_there_is_room_for() -> None:
+    found = templates()
+    for number in range(REMEMBERED):
+        learn(found, span({**USUAL, "usage.dimension.region": f"region-{number}"}))
+
+    assert 0 < len(found) <= REMEMBERED
