@@ -199,13 +199,15 @@ READ_USAGE: Final = frozenset(
         "gen_ai.usage.raw",
         "langfuse.observation.usage_details",
         "metadata.usage_object",
-        "ai.response.providerMetadata",
     }
 )
 """Attributes that hold counts as JSON, or as a mapping that was printed."""
 
-READ_METADATA: Final = frozenset({"metadata", "metadata.requester_metadata"})
-"""Attributes that hold what an application says of a call, its tenant among it, as JSON or printed."""
+READ_METADATA: Final = frozenset(
+    {"metadata", "metadata.requester_metadata", "ai.response.providerMetadata"}
+)
+"""Attributes that hold, as JSON or printed, what an application says of a call, its tenant among it, or a
+provider of its answer, counts among it. In either there may be texts."""
 
 READ_METADATA_PREFIXES: Final = (
     "traceloop.association.properties.",

@@ -13,7 +13,6 @@ from typing import Final
 
 from opentelemetry.trace import SpanKind
 
-from spanmeter.instrumentation.harvest.metered import USAGE_TEXTS
 from spanmeter.metering import attributes as names
 
 Attributes = Mapping[str, object]
@@ -129,5 +128,5 @@ def tells_usage(attributes: Attributes) -> bool:
 
 def _is_count(name: str, value: object) -> bool:
     if isinstance(value, str):
-        return name in USAGE_TEXTS
+        return name in names.READ_USAGE
     return bool(value) and ("usage" in name or "token_count" in name)
