@@ -1,42 +1,93 @@
 """What metering adds to a call, beside what other instrumentations of the same SDK add: `make bench-overhead`.
 
-Each instrumentation runs in processes of its own, all in turn, several rounds over, so that a machine that slows down
-slows all of them. What is shown is the median over the rounds of the difference from no instrumentation in the same
-round. Below it stands the goal, in bare spans, since no two machines are as fast.
+Each instrumentation runs in a process of its own. All of these are there at once, and take turns, a batch of calls
+each, so that a machine that slows down slows all of them. Shown is how much more a row takes than no instrumentation
+does, each in the quarter of its rounds that went best: others on the machine only ever add. After some rounds all
+processes are made anew: no two are equally fast.
 
-Counted is all the CPU time of the process, its threads' too. Each batch of calls ends with a flush, so what delivers
-spanmeter's records to a collector, in a process apart, is counted in full. The spans go through the SDK's
-BatchSpanProcessor to an exporter that forgets them, in every row: what encodes and sends spans is in none.
+Two figures stand for each. *In the call* is the CPU time of the thread that makes the call: how much later the
+application has its answer. *In all* is that of the whole process, with what its other threads do until all is flushed:
+spanmeter's records are encoded, written and delivered to a collector, in a process apart, within it. The tracing's
+spans go through the SDK's BatchSpanProcessor to an exporter that forgets them, in every row: what encodes and sends
+spans is in none.
+
+Below stands the goal, in bare spans, since no two machines are as fast. A bare span is measured as the others are,
+around a call, where it finds caches as cold as they do.
 """
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from worker import BARE, NO_TENANT, NONE, OURS, PEERS, Cost
+
 ROWS: Mapping[str, Mapping[str, str]] = {
-    "bare span": {},
-    "spanmeter": {},
+    BARE: {},
+    OURS: {},
     "spanmeter, write-ahead off": {"SPANMETER_WRITE_AHEAD": "false"},
     "spanmeter, tracing off": {"OTEL_SDK_DISABLED": "true"},
-    "spanmeter, no tenant": {},
-    "openllmetry": {},
-    "opentelemetry-genai": {},
-    "openinference": {},
+    NO_TENANT: {},
+    **{name: {} for name in PEERS},
 }
 """What is measured, and the settings that it is measured with."""
 
 GOAL = {"call": 45 / 21, "chunk": 1.5 / 21}
 """What spanmeter may add to each, in bare spans: 45 and 1.5 µs where a bare span takes 21 (issues 3 and 4)."""
 
-HELD_TO_IT = ("spanmeter", "spanmeter, write-ahead off")
+HELD_TO_IT = (OURS, "spanmeter, write-ahead off")
+
+CLOCKS = {"caller": "in the call", "process": "in all"}
+
+ROUNDS_OF_A_PROCESS = 10
 
 HERE = Path(__file__).parent
+
+Figures = dict[tuple[str, str], list[float]]
+"""Of one row, by kind of work and clock: microseconds, a round each."""
+
+
+class Row:
+    """The process of an instrumentation."""
+
+    def __init__(self, name: str, environ: Mapping[str, str]) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", str(HERE / "worker.py"), name],
+            env={**os.environ, **environ},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin, self._process.stdout
+
+    def is_ready(self) -> bool:
+        """Whether it runs beside this SDK; says why not."""
+        if self._out.readline():
+            return True
+        assert self._process.stderr is not None
+        print(
+            f"{self.name}: {self._process.stderr.read().strip().splitlines()[-1]}", file=sys.stderr
+        )
+        return False
+
+    def cost(self, kind: str) -> Cost:
+        """Of a batch of one kind of work."""
+        print(kind, file=self._in, flush=True)
+        cost: Cost = json.loads(self._out.readline())
+        return cost
+
+    def end(self) -> None:
+        """Ends the process."""
+        self._process.kill()
+        self._process.communicate()
 
 
 @contextmanager
@@ -51,65 +102,88 @@ def sink() -> Generator[str]:
             process.terminate()
 
 
-def measured(name: str, settings: Mapping[str, str]) -> dict[str, float] | None:
-    """One process's figures; `None` where the instrumentation does not run beside this SDK."""
-    with TemporaryDirectory() as spool:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", str(HERE / "worker.py"), name],
-            env={**os.environ, **settings, "SPANMETER_SPOOL": spool},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode != 0:
-        print(f"{name}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
-        return None
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+@contextmanager
+def processes(names: Mapping[str, Mapping[str, str]], collector: str) -> Generator[list[Row]]:
+    """One for no instrumentation, and after it those that run."""
+    with ExitStack() as ending:
+        rows: list[Row] = []
+        for name, settings in {NONE: {}, **names}.items():
+            spool = ending.enter_context(TemporaryDirectory())
+            environ = {"SPANMETER_ENDPOINT": collector, "SPANMETER_SPOOL": spool, **settings}
+            row = Row(name, environ)
+            ending.callback(row.end)
+            if row.is_ready():
+                rows.append(row)
+        yield rows
 
 
-def medians(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Of several rounds."""
-    return {kind: statistics.median(row[kind] for row in rows) for kind in GOAL}
+def take_turns(rows: list[Row], found: dict[str, Figures]) -> None:
+    """One round: adds what each took."""
+    for kind in GOAL:
+        for row in rows:
+            for clock, cost in row.cost(kind).items():
+                found.setdefault(row.name, {}).setdefault((kind, clock), []).append(cost)
 
 
-def rounds_of(rounds: int, collector: str) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """What the SDK alone takes, and what each instrumentation adds, over so many rounds."""
-    plain: list[dict[str, float]] = []
-    added: dict[str, list[dict[str, float]]] = {}
-    for number in range(rounds):
-        print(f"round {number + 1} of {rounds}", file=sys.stderr)
-        base = measured("none", {})
-        if base is None:
-            raise SystemExit("the SDK itself does not run")
-        plain.append(base)
-        for name, settings in ROWS.items():
-            figures = measured(name, {"SPANMETER_ENDPOINT": collector, **settings})
-            if figures is not None:
-                difference = {kind: figures[kind] - base[kind] for kind in GOAL}
-                added.setdefault(name, []).append(difference)
-    return medians(plain), {name: medians(rows) for name, rows in added.items()}
+def measured(
+    names: Mapping[str, Mapping[str, str]], rounds: int, collector: str
+) -> dict[str, Figures]:
+    """What each row took in each round."""
+    found: dict[str, Figures] = {}
+    for first in range(0, rounds, ROUNDS_OF_A_PROCESS):
+        with processes(names, collector) as rows:
+            for number in range(first, min(rounds, first + ROUNDS_OF_A_PROCESS)):
+                print(f"round {number + 1} of {rounds}", end="\r", file=sys.stderr)
+                take_turns(rows, found)
+    return found
 
 
-def print_goal(kind: str, added: dict[str, dict[str, float]]) -> None:
+def undisturbed(row: Figures) -> dict[tuple[str, str], float]:
+    """What a row takes when others leave it in peace: the lower quartile of its rounds."""
+    return {figure: sorted(taken)[len(taken) // 4] for figure, taken in row.items()}
+
+
+def print_row(name: str, figures: Mapping[tuple[str, str], float]) -> None:
+    """One line of the table."""
+    values = "".join(f"{figures[kind, clock]:14.2f}" for kind in GOAL for clock in CLOCKS)
+    print(f"{name:28}{values}")
+
+
+def print_goal(kind: str, added: Mapping[str, Mapping[tuple[str, str], float]]) -> None:
     """How far spanmeter is from its goal."""
-    span = added["bare span"]["call"]
-    print(f"goal for a {kind}: {GOAL[kind]:.2f} bare spans, here {GOAL[kind] * span:.1f} µs")
+    span = added[BARE]["call", "caller"]
+    print(
+        f"goal for a {kind}: {GOAL[kind]:.3f} bare spans, here {GOAL[kind] * span:.1f} µs in the call"
+    )
     for name in HELD_TO_IT:
-        ours = added[name][kind]
-        print(f"    {name} adds {ours / span:.2f}, {ours:.1f} µs")
+        if name in added:
+            ours = added[name][kind, "caller"]
+            print(f"    {name} adds {ours / span:.3f}, {ours:.1f} µs")
 
 
-def main(rounds: int) -> None:
-    """Runs all, and prints a row for each, and the goal."""
+def main(rounds: int, only: list[str]) -> None:
+    """Runs all, or those rows alone whose names begin so, and prints a row for each, and the goal."""
+    names = {
+        name: settings
+        for name, settings in ROWS.items()
+        if not only or name == BARE or name.startswith(tuple(only))
+    }
     with sink() as address:
-        plain, added = rounds_of(rounds, f"{address}/v1/traces")
-    print(f"{'instrumentation':28}{'µs added a call':>18}{'µs added a chunk':>18}")
-    for name, row in [*added.items(), ("(the SDK alone)", plain)]:
-        print(f"{name:28}{row['call']:18.1f}{row['chunk']:18.2f}")
+        found = measured(names, rounds, f"{address}/v1/traces")
+    taken = {name: undisturbed(row) for name, row in found.items()}
+    plain = taken.pop(NONE)
+    added = {
+        name: {figure: cost - plain[figure] for figure, cost in row.items()}
+        for name, row in taken.items()
+    }
+    print(f"{'CPU µs added':28}" + "".join(f"{'to a ' + kind:>28}" for kind in GOAL))
+    print(f"{'':28}" + "".join(f"{clock:>14}" for _ in GOAL for clock in CLOCKS.values()))
+    for name, row in added.items():
+        print_row(name, row)
+    print_row("(the SDK alone)", plain)
     for kind in GOAL:
         print_goal(kind, added)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 30, sys.argv[2:])

@@ -1,15 +1,15 @@
-"""One process, one instrumentation: what a call and a stream chunk of the openai SDK cost in it.
+"""One process, one instrumentation: what calls and stream chunks of the openai SDK cost in it.
 
-Prints one line of JSON: CPU microseconds per call and per chunk, the median over batches. The transport answers from
+Reads the name of a kind of work a line, does a batch of it, and prints its `Cost` as JSON. The transport answers from
 memory, so that all of it is the SDK's work and the instrumentation's.
 """
 
 import importlib
+import itertools
 import json
-import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx2
 import openai
@@ -17,32 +17,61 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-CALLS, BATCHES, CHUNKS = 400, 15, 400
+CALLS = 100
+"""In a batch."""
 
-USAGE = {
-    "prompt_tokens": 1000,
-    "completion_tokens": 50,
-    "total_tokens": 1050,
-    "prompt_tokens_details": {"cached_tokens": 400, "audio_tokens": 0},
-    "completion_tokens_details": {"reasoning_tokens": 10, "audio_tokens": 0},
+SHORT, LONG = 50, 450
+"""Chunks of two streams: what the longer one takes beyond the shorter is what its further chunks take."""
+
+STREAMS = 2
+"""Of either length in a batch."""
+
+BARE, NONE = "bare span", "none"
+PLAIN = {NONE, BARE}
+OURS = "spanmeter"
+NO_TENANT = "spanmeter, no tenant"
+PEERS = {
+    "openllmetry": "opentelemetry.instrumentation.openai:OpenAIInstrumentor",
+    "opentelemetry-genai": "opentelemetry.instrumentation.genai.openai:OpenAIInstrumentor",
+    "openinference": "openinference.instrumentation.openai:OpenAIInstrumentor",
 }
-COMPLETION = json.dumps(
-    {
-        "id": "chatcmpl-1",
+
+ANSWERS = 1024
+"""That differ, as real ones do: nothing is gained by remembering one."""
+
+
+def _usage(number: int) -> dict[str, object]:
+    prompt, completion = 1000 + 7 * number, 50 + 3 * number
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": 5 * number, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": number, "audio_tokens": 0},
+    }
+
+
+def _completion(number: int) -> bytes:
+    message = {"role": "assistant", "content": "An answer. " * 40}
+    body = {
+        "id": f"chatcmpl-{number:030}",
         "object": "chat.completion",
-        "created": 1,
+        "created": number,
         "model": "gpt-4o-mini-2024-07-18",
         "service_tier": "default",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "An answer. " * 40},
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": USAGE,
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": _usage(number),
     }
-).encode()
+    return json.dumps(body).encode()
+
+
+COMPLETIONS = [_completion(number) for number in range(ANSWERS)]
+MESSAGES = [{"role": "user", "content": "A question. " * 40}]
+ATTRIBUTES = {f"gen_ai.attribute.{n}": n if n % 2 else f"value {n}" for n in range(18)}
+
+Cost = dict[str, float]
+"""CPU microseconds of one call or chunk: `caller`, of the thread that makes the call; `process`, of all threads, with
+the flush that ends the batch."""
 
 
 def _chunk(**members: object) -> bytes:
@@ -58,22 +87,34 @@ def _chunk(**members: object) -> bytes:
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 
-CHUNK_BYTES = [_chunk()] * CHUNKS + [_chunk(choices=[], usage=USAGE), b"data: [DONE]\n\n"]
+CHUNK = _chunk()
+LAST_CHUNKS = [_chunk(choices=[], usage=_usage(1)), b"data: [DONE]\n\n"]
 
 
 class Chunks(httpx2.SyncByteStream):
     """A stream that arrives an event at a time."""
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter(CHUNK_BYTES)
+    def __init__(self, count: int) -> None:
+        self._chunks = [CHUNK] * count + LAST_CHUNKS
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._chunks)
 
 
-def answer(request: httpx2.Request) -> httpx2.Response:
-    """The provider."""
-    if b'"stream":true' in request.content.replace(b" ", b""):
-        headers = {"content-type": "text/event-stream"}
-        return httpx2.Response(200, headers=headers, stream=Chunks())
-    return httpx2.Response(200, content=COMPLETION, headers={"content-type": "application/json"})
+class Provider:
+    """Answers at once, a streamed request with so many `chunks`."""
+
+    def __init__(self) -> None:
+        self.chunks = SHORT
+        self._completions = itertools.cycle(COMPLETIONS)
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        """The answer to a request."""
+        if b'"stream":true' in request.content.replace(b" ", b""):
+            headers = {"content-type": "text/event-stream"}
+            return httpx2.Response(200, headers=headers, stream=Chunks(self.chunks))
+        headers = {"content-type": "application/json"}
+        return httpx2.Response(200, content=next(self._completions), headers=headers)
 
 
 class Nowhere(SpanExporter):
@@ -88,16 +129,16 @@ def instrument(name: str) -> Callable[[], object]:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(Nowhere()))
     trace.set_tracer_provider(provider)
-    if name in {"none", "bare span"}:
+    if name in PLAIN:
         return provider.force_flush
-    if name.startswith("spanmeter"):
+    if name.startswith(OURS):
         from spanmeter.instrumentation import instrument, usage
         from spanmeter.instrumentation.pipeline.shared import shared
 
         instrument()
         pipeline = shared()
         assert pipeline is not None
-        if name != "spanmeter, no tenant":
+        if name != NO_TENANT:
             # As in an application that knows its tenants; they travel with every call.
             usage(tenant_id="acme", feature="summaries").__enter__()
         return lambda: provider.force_flush() and pipeline.flush()
@@ -106,61 +147,65 @@ def instrument(name: str) -> Callable[[], object]:
     return provider.force_flush
 
 
-PEERS = {
-    "openllmetry": "opentelemetry.instrumentation.openai:OpenAIInstrumentor",
-    "opentelemetry-genai": "opentelemetry.instrumentation.genai.openai:OpenAIInstrumentor",
-    "openinference": "openinference.instrumentation.openai:OpenAIInstrumentor",
-}
+class Bench:
+    """The work, and what finishes a batch of it."""
 
+    def __init__(self, name: str) -> None:
+        self._flush = instrument(name)
+        self._provider = Provider()
+        self._client = openai.OpenAI(
+            api_key="any",
+            base_url="https://api.openai.com/v1",
+            http_client=httpx2.Client(transport=httpx2.MockTransport(self._provider)),
+        )
+        self._tracer = trace.get_tracer("benchmark")
+        self._call = self._call_in_span if name == BARE else self._call_alone
 
-def median_cost(
-    work: Callable[[], object], times: int, per: int, finish: Callable[[], object]
-) -> float:
-    """CPU microseconds of one unit of `work`, the median over batches; each is `finish`ed."""
-    work()
-    costs: list[float] = []
-    for _ in range(BATCHES):
-        start = time.process_time()
+    def call(self) -> Cost:
+        """What a call takes."""
+        cost = self._batch(self._call, CALLS)
+        return {clock: taken / CALLS for clock, taken in cost.items()}
+
+    def chunk(self) -> Cost:
+        """What a further chunk of a stream takes."""
+        costs: list[Cost] = []
+        for self._provider.chunks in (SHORT, LONG):
+            costs.append(self._batch(self._stream, STREAMS))
+        short, long = costs
+        return {clock: (long[clock] - short[clock]) / STREAMS / (LONG - SHORT) for clock in long}
+
+    def _batch(self, work: Callable[[], object], times: int) -> Cost:
+        of_thread, of_process = time.thread_time(), time.process_time()
         for _ in range(times):
             work()
-        finish()
-        costs.append((time.process_time() - start) / times / per * 1e6)
-    return statistics.median(costs)
+        caller = time.thread_time() - of_thread
+        self._flush()
+        return {"caller": caller * 1e6, "process": (time.process_time() - of_process) * 1e6}
 
+    def _call_alone(self) -> None:
+        self._client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
 
-def main(name: str) -> None:
-    """Measures one instrumentation."""
-    flush = instrument(name)
-    client = openai.OpenAI(
-        api_key="any",
-        base_url="https://api.openai.com/v1",
-        http_client=httpx2.Client(transport=httpx2.MockTransport(answer)),
-    )
-    messages = [{"role": "user", "content": "A question. " * 40}]
-    tracer = trace.get_tracer("benchmark")
-    attributes = {f"gen_ai.attribute.{n}": n if n % 2 else f"value {n}" for n in range(18)}
+    def _call_in_span(self) -> None:
+        with self._tracer.start_as_current_span("chat gpt-4o-mini", attributes=ATTRIBUTES):
+            self._client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
 
-    def call() -> None:
-        if name == "bare span":
-            with tracer.start_as_current_span("chat gpt-4o-mini", attributes=attributes):
-                client.chat.completions.create(model="gpt-4o-mini", messages=messages)
-        else:
-            client.chat.completions.create(model="gpt-4o-mini", messages=messages)
-
-    def stream() -> None:
+    def _stream(self) -> None:
         options = {"include_usage": True}
-        for _ in client.chat.completions.create(
-            model="gpt-4o-mini", messages=messages, stream=True, stream_options=options
+        for _ in self._client.chat.completions.create(
+            model="gpt-4o-mini", messages=MESSAGES, stream=True, stream_options=options
         ):
             pass
 
-    result = {
-        "name": name,
-        "call": median_cost(call, CALLS, 1, flush),
-        # A flush is for the sake of all the calls before it; a stream of any length makes one record.
-        "chunk": median_cost(stream, 4, CHUNKS, lambda: None),
-    }
-    print(json.dumps(result))
+
+def main(name: str) -> None:
+    """Does batches as long as it is asked for them; the first of each kind, unasked, is not measured."""
+    bench = Bench(name)
+    kinds = {"call": bench.call, "chunk": bench.chunk}
+    for measure in kinds.values():
+        measure()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(kinds[line.strip()]()), flush=True)
 
 
 if __name__ == "__main__":
