@@ -75,11 +75,14 @@ _COUNT: Final = frozenset({int, type(None)})
 
 _place = UsageEvent._fields.index
 _WHO: Final = slice(_place("tenant_id"), _place("idempotency_key") + 1)
+_DIMENSIONS: Final = _place("dimensions")
 _RESPONSE_ID: Final = _place("response_id")
 _DURATION: Final = _place("duration")
 _TIME_TO_FIRST_TOKEN: Final = _place("time_to_first_token")
 _INPUT: Final = slice(_place("input_tokens"), _place("cache_write_input_tokens") + 1)
+_CACHE_WRITE_BY_TTL: Final = _place("cache_write_by_ttl")
 _OUTPUT: Final = slice(_place("output_tokens"), _place("reasoning_output_tokens") + 1)
+_QUANTITIES: Final = _place("quantities")
 _RAW_USAGE: Final = _place("raw_usage")
 _COST: Final = _place("cost")
 
@@ -208,6 +211,9 @@ class RowTemplates:
         row[_DURATION] = timedelta(0, 0, lasted // 1000)
         row[_TIME_TO_FIRST_TOKEN] = time_to_first_token(attributes)
         row[_INPUT], row[_OUTPUT] = counts[:3], counts[3:]
+        # No two rows share a mapping. The other two are empty, or the cost would be another.
+        row[_DIMENSIONS] = row[_DIMENSIONS].copy()
+        row[_CACHE_WRITE_BY_TTL], row[_QUANTITIES] = {}, {}
         row[_RAW_USAGE] = raw_usage(attributes)
         row[_COST] = cost
         return UsageEvent._make(row)
@@ -239,7 +245,7 @@ def _agree(whole: Any, read: Any, written: Any, output: Any, reasoning: Any) -> 
     if whole is None and output is None:
         return False
     read, written, reasoning = read or 0, written or 0, reasoning or 0
-    return (
+    return bool(
         min(read, written, reasoning) >= 0
         and read + written <= (whole or 0) <= MAX_COUNT
         and reasoning <= (output or 0) <= MAX_COUNT
