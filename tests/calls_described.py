@@ -68,9 +68,44 @@ def an_estimate_and_a_count() -> Described:
 
 def fetched_twice() -> Described:
     """The result of a batch, read again two days later: nothing new is known by then."""
-    first = ours(response_id=ID)
-    again = ours(response_id=ID, time=first.time + timedelta(days=2))
+    first = ours(response_id=ID, service_tier="batch")
+    again = ours(response_id=ID, service_tier="batch", time=first.time + timedelta(days=2))
     return Described([first, again], [first])
+
+
+def polled_by_two() -> Described:
+    """A response that was made in the background, and that two processes wait for."""
+    kept = {"response_id": f"resp_{ID}"}
+    first = ours(**kept)
+    return Described([first, ours(**kept, time=first.time + timedelta(hours=1))], [first])
+
+
+def one_id_for_all() -> Described:
+    """A gateway gives all its responses one id: they differ in what they used, or in when."""
+    calls = [
+        ours(response_id=ID),
+        ours(response_id=ID, time=NOON + timedelta(minutes=5)),
+        ours(response_id=ID, input_tokens=999),
+        ours(response_id=ID, response_model="gpt-5-nano"),
+    ]
+    return Described(calls, calls)
+
+
+def one_id_for_all_told_of_twice() -> Described:
+    """... and each is told of by the framework as well, around it or beside it."""
+    around, beside = framework(response_id=ID), framework(response_id=ID, input_tokens=7)
+    calls = [ours(response_id=ID, **inside(around)), ours(response_id=ID, input_tokens=7)]
+    return Described([*calls, beside, around], calls)
+
+
+def one_id_for_a_request() -> Described:
+    """A gateway calls all attempts of a request by the request's id; the framework's span is around both."""
+    outer = framework(response_id=ID)
+    attempts = [
+        ours(response_id=ID, time=NOON + timedelta(seconds=1.5 * n), **inside(outer))
+        for n in (0, 1)
+    ]
+    return Described([*attempts, outer], attempts)
 
 
 def parent_and_child() -> Described:
@@ -142,6 +177,10 @@ KINDS = (
     client_and_gateway,
     an_estimate_and_a_count,
     fetched_twice,
+    polled_by_two,
+    one_id_for_all,
+    one_id_for_all_told_of_twice,
+    one_id_for_a_request,
     parent_and_child,
     a_chain,
     two_equal_calls_in_one_span,

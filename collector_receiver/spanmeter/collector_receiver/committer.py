@@ -310,6 +310,7 @@ def _counts(group: list[Submission], written: Written) -> Counts:
         stored=written.inserted,
         duplicates=written.duplicates,
         same_call=written.same_call,
+        shared_ids=written.shared_ids,
         unpriced=sum(event.cost is None for event in events),
         unattributed=sum(event.tenant_id is None for event in events),
     )

@@ -13,7 +13,8 @@ class Counts(NamedTuple):
     came again while they were under way, those `answered_again` when they were durable, and were taken no second time.
 
     Every span received is one of `not_llm`, `tracing_copies`, `rejected`, `stored` or `duplicates`, or is still under
-    way, or was part of a request that was refused. Of those `stored`, `same_call` describe a call that another counts.
+    way, or was part of a request that was refused. Of those `stored`, `same_call` describe a call that another counts,
+    and `shared_ids` have the response id of another call and count beside it.
     `journaled` were acknowledged from the journal; they are stored when they are replayed, perhaps by another process.
     `unpriced` and `unattributed` are committed without a cost or a tenant, those that were there already included.
     """
@@ -29,6 +30,7 @@ class Counts(NamedTuple):
     journaled: int = 0
     unpriced: int = 0
     unattributed: int = 0
+    shared_ids: int = 0
     joined: int = 0
     answered_again: int = 0
 

@@ -125,6 +125,12 @@ _COUNTERS: Final[Sequence[_Observed]] = (
         lambda of: _one(of.counters.read().unattributed),
     ),
     _Observed(
+        "span.shared_id",
+        "{span}",
+        "Spans stored with the response id of another call, and counted beside it",
+        lambda of: _one(of.counters.read().shared_ids),
+    ),
+    _Observed(
         "request.refused",
         "{request}",
         "Export requests answered with an error, by reason",

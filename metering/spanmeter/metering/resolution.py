@@ -5,15 +5,17 @@ is to be reversed. Within a batch the best counts.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from spanmeter.metering.same_call import (
     describes_child,
     encloses,
+    is_inside,
     is_wrapper,
     rank,
+    shares_call,
     supersedes,
 )
 from spanmeter.metering.usage_event import UsageEvent
@@ -42,11 +44,16 @@ class Resolution(NamedTuple):
     `duplicates`: the event of the batch at this place counts nothing, for the one with this key does.
     `reversed`: this event of the ledger no longer counts, for the one with this key does.
     `matched`: this event has the span inside it as its one further description.
+    `shared`: the event at this place has the id of another call, and counts beside it.
     """
 
     duplicates: dict[int, Key]
     reversed: dict[Key, Key]
     matched: dict[Key, bytes]
+    shared: set[int]
+
+
+NOTHING: Final = Resolution({}, {}, {}, set())
 
 
 def key_of(event: UsageEvent) -> Key:
@@ -59,18 +66,22 @@ def resolve(
     same_id: Sequence[tuple[int, Key]],
     related: Sequence[tuple[int, Key]],
     booked: Lookup,
+    same_shared: Callable[[Collection[int]], Sequence[tuple[int, Key]]],
 ) -> Resolution:
     """Decide for the events of a batch, given what each may share its call with.
 
     `same_id` pairs the place of an event with another that has the same identity from the provider, `related` with one
-    that is around or inside it; the others may be in the batch as well. `booked` finds events in the ledger by key.
+    that is around or inside it; the others may be in the batch as well. `booked` finds events in the ledger by key,
+    `same_shared` others with the id and the counts of those whose id is another call's as well.
     """
     resolver = _Resolver(batch, booked)
     resolver.look_up([*same_id, *related])
     for place, other in related:
         resolver.relate(key_of(batch[place]), other)
-    for place, other in same_id:
-        resolver.pair(key_of(batch[place]), other)
+    if apart := resolver.pair_by_id(same_id):
+        others = same_shared(apart)
+        resolver.look_up(others)
+        resolver.pair_by_id(others)
     return resolver.decide()
 
 
@@ -84,11 +95,14 @@ class _Resolver:
         self._partners: defaultdict[Key, set[Key]] = defaultdict(set)
         self._inside: defaultdict[Key, set[Key]] = defaultdict(set)
         self._around: defaultdict[Key, set[Key]] = defaultdict(set)
-        self._resolution = Resolution({}, {}, {})
+        self._resolution = Resolution({}, {}, {}, set())
 
     def look_up(self, pairs: Sequence[tuple[int, Key]]) -> None:
         """Find out where everything involved is. What is booked was decided then, also if it is delivered again."""
         involved = {key_of(self._batch[place]) for place, _ in pairs} | {key for _, key in pairs}
+        involved -= self._places.keys() | self._decided.keys()
+        if not involved:
+            return
         self._decided.update(self._booked(involved))
         for place, event in enumerate(self._batch):
             key = key_of(event)
@@ -106,6 +120,26 @@ class _Resolver:
                 self._around[key_of(inner)].add(key_of(outer))
             elif describes_child(outer, inner) and self._match(key_of(outer), inner.span_id):
                 self.pair(one, other)
+
+    def pair_by_id(self, pairs: Sequence[tuple[int, Key]]) -> set[int]:
+        """Two descriptions of one call, if more than their id says so; the places of the others that are new."""
+        for place, other in pairs:
+            key = key_of(self._batch[place])
+            if self._is_one_call(key, other):
+                self.pair(key, other)
+                self._resolution.shared.discard(place)
+            elif key in self._places:
+                self._resolution.shared.add(place)
+        return self._resolution.shared
+
+    def _is_one_call(self, one: Key, other: Key) -> bool:
+        first, second = self._event(one), self._event(other)
+        if first is None or second is None:
+            return False
+        for outer, inner in ((first, second), (second, first)):
+            if is_inside(inner, outer):
+                return self._match(key_of(outer), inner.span_id)
+        return shares_call(first, second)
 
     def pair(self, one: Key, other: Key) -> None:
         """Two descriptions of one call."""

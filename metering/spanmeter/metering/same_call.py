@@ -1,11 +1,13 @@
 """When two usage events describe one call to a provider, and which of them counts.
 
 A framework's span and the SDK's, two instrumentations side by side, a client and its gateway, a result that is
-fetched twice: each is metered, and the provider charges once.
+fetched twice: each is metered, and the provider charges once. An id alone proves nothing: some gateways give all
+responses the same, and some the id of the request that they were made for.
 """
 
 import json
 import re
+from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final
@@ -24,6 +26,16 @@ LONG_ID: Final = 20
 
 NUMBERED: Final = re.compile(r"[A-Za-z]*[-_]?[0-9]{1,9}")
 """Ids that are a word and a number come round again: Ollama draws `chatcmpl-0` to `chatcmpl-998`."""
+
+KEPT: Final = re.compile(r"(resp|run|video|batch|v1)_.*")
+"""Ids of what providers keep to be fetched, then and later: OpenAI's responses, runs of assistants and videos,
+Google's interactions. So they keep the results of batches, whose ids are like all others."""
+
+BATCH: Final = "batch"
+"""The service tier of the results of batches."""
+
+SLACK: Final = timedelta(seconds=10)
+"""How far the clocks of a client's and a gateway's machines may be apart."""
 
 SOURCES: Final = {"none": 0, "estimate": 1, "tokenizer": 2, "provider": 3}
 
@@ -54,6 +66,30 @@ def call_key(event: UsageEvent) -> bytes:
     return blake2b(response_id.encode(), digest_size=16).digest()
 
 
+def shared_key(event: UsageEvent) -> bytes:
+    """The identity of a call whose id another call has too, 16 bytes: the id, and what was used."""
+    told = f"{event.response_id}\0{event.input_tokens}\0{event.output_tokens}"
+    return blake2b(told.encode(), digest_size=16, person=b"shared id").digest()
+
+
+def shares_call(one: UsageEvent, other: UsageEvent) -> bool:
+    """Whether two events with the same id, neither directly inside the other, are one call: they used the same, and at
+    the same time unless it is what can be fetched again.
+
+    Without an id they are: it is the same span, sent with another start.
+    """
+    if one.response_id is None:
+        return True
+    if _used_otherwise(one, other) or _ran_otherwise(one, other):
+        return False
+    if _is_kept(one) and _is_kept(other):
+        return True
+    if one.scope_name == other.scope_name:
+        # One instrumentation tells of an attempt once: it is the client's and the gateway's, or two calls.
+        return _spans(one, other) or _spans(other, one)
+    return one.time <= _end(other) + SLACK and other.time <= _end(one) + SLACK
+
+
 def is_ours(event: UsageEvent) -> bool:
     """Whether our own instrumentation made the span: it describes each attempt once."""
     return event.scope_name.startswith(names.SCOPE_PREFIX)
@@ -64,12 +100,16 @@ def is_wrapper(event: UsageEvent) -> bool:
     return event.operation in WRAPPERS
 
 
+def is_inside(inner: UsageEvent, outer: UsageEvent) -> bool:
+    """Whether a span is directly inside another."""
+    return inner.trace_id == outer.trace_id and inner.parent_span_id == outer.span_id
+
+
 def describes_child(parent: UsageEvent, child: UsageEvent) -> bool:
     """Whether a span and the span directly inside it are one call: equal usage, at the same time, and not two
     ids."""
     return (
-        parent.span_id == child.parent_span_id
-        and parent.trace_id == child.trace_id
+        is_inside(child, parent)
         and bool(child.input_tokens or child.output_tokens)
         and parent.input_tokens == child.input_tokens
         and parent.output_tokens == child.output_tokens
@@ -120,6 +160,37 @@ def as_duplicate(event: UsageEvent) -> UsageEvent:
         rate_version=RULE,
         cost_quality="exact",
     )
+
+
+def _end(event: UsageEvent) -> datetime:
+    return event.time + event.duration
+
+
+def _spans(outer: UsageEvent, inner: UsageEvent) -> bool:
+    return outer.time <= inner.time and _end(inner) <= _end(outer)
+
+
+def _is_kept(event: UsageEvent) -> bool:
+    kept = event.response_id is not None and KEPT.fullmatch(event.response_id) is not None
+    return kept or event.service_tier == BATCH
+
+
+def _used_otherwise(one: UsageEvent, other: UsageEvent) -> bool:
+    """Whether both have counts of the provider's, and these differ."""
+    if {one.usage_source, other.usage_source} != {names.SOURCE_PROVIDER}:
+        return False
+    return (one.input_tokens, one.output_tokens) != (other.input_tokens, other.output_tokens)
+
+
+def _ran_otherwise(one: UsageEvent, other: UsageEvent) -> bool:
+    """Whether one provider ran two models. A gateway may have names of its own for them."""
+    models = {_model(one), _model(other)}
+    return one.provider == other.provider and None not in models and len(models) > 1
+
+
+def _model(event: UsageEvent) -> str | None:
+    model = event.response_model
+    return None if model is None else model.rpartition("/")[2].lower()
 
 
 def _qualified(event: UsageEvent, response_id: str) -> str:

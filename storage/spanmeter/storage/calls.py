@@ -1,6 +1,6 @@
 """Each call to a provider counts once, however many spans describe it: what the ledger knows of calls."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
@@ -10,8 +10,8 @@ from uuid import UUID
 from psycopg import sql
 
 from spanmeter.metering.attributes import SCOPE_PREFIX
-from spanmeter.metering.resolution import Booked, Key, Resolution, resolve
-from spanmeter.metering.same_call import WRAPPERS
+from spanmeter.metering.resolution import NOTHING, Booked, Key, Resolution, resolve
+from spanmeter.metering.same_call import WRAPPERS, shared_key
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection
@@ -44,6 +44,13 @@ class Resolved(NamedTuple):
     dropped: Sequence[int]
 
 
+def lock_own_calls(connection: Connection) -> bool:
+    """Let no batch of other libraries' spans in until this transaction ends. False if there were such before: any call
+    may be one that they describe."""
+    connection.execute(_SQL["share_links"], (_LOCK,))
+    return connection.execute(_SQL["no_foreign_calls"]).fetchone() == (True,)
+
+
 def resolve_calls(
     connection: Connection, events: Sequence[UsageEvent], *, foreign: bool, alone: bool
 ) -> Resolved:
@@ -61,8 +68,14 @@ def resolve_calls(
         connection.execute(_SQL["add_foreign_calls"], _KINDS)
     related = _related(connection, events, foreign=foreign)
     if not same_id and not related:
-        return Resolved(Resolution({}, {}, {}), known, dropped)
-    resolution = resolve(events, same_id, related, lambda keys: _booked(connection, keys))
+        return Resolved(NOTHING, known, dropped)
+    resolution = resolve(
+        events,
+        same_id,
+        related,
+        lambda keys: _booked(connection, keys),
+        lambda places: _same_shared(connection, events, places),
+    )
     if (resolution.reversed or resolution.matched) and not alone:
         raise MustGoAlone
     _record(connection, resolution)
@@ -94,6 +107,22 @@ def _related(connection: Connection, events: Sequence[UsageEvent], *, foreign: b
     if foreign:
         related += _pairs(connection, "related_booked", {**_KINDS, **_around(events)})
     return related
+
+
+def _same_shared(
+    connection: Connection, events: Sequence[UsageEvent], places: Collection[int]
+) -> list[Pair]:
+    """Register events by their id and their counts; others that are known by the same."""
+    chosen = [(place, events[place]) for place in sorted(places)]
+    wanted = {
+        "places": [place for place, _ in chosen],
+        "calls": [shared_key(event) for _, event in chosen],
+        "times": [event.time for _, event in chosen],
+        "trace_ids": [event.trace_id for _, event in chosen],
+        "span_ids": [event.span_id for _, event in chosen],
+    }
+    connection.execute(_SQL["register_shared"], wanted)
+    return _pairs(connection, "same_shared", wanted)
 
 
 def _pairs(

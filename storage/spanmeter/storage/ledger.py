@@ -30,8 +30,9 @@ _NOBODY: Final[Mapping[str, Producer]] = MappingProxyType({})
 class Written:
     """What became of a batch, durably: `inserted + duplicates + len(refused)` is its length.
 
-    `same_call` of the inserted are further descriptions of a call that another row counts. `rejected` counts the
-    rejected spans that were not kept before, those of `refused` included.
+    `same_call` of the inserted are further descriptions of a call that another row counts; `shared_ids` have the
+    response id of another call, and count beside it. `rejected` counts the rejected spans that were not kept before,
+    those of `refused` included.
     """
 
     inserted: int
@@ -39,6 +40,7 @@ class Written:
     rejected: int
     refused: tuple[Refused, ...]
     same_call: int = 0
+    shared_ids: int = 0
 
 
 class LedgerWriter:
@@ -187,4 +189,5 @@ def _written(
         sum(part.kept for part in parts),
         tuple(sorted(refused, key=attrgetter("index"))),
         sum(part.added.same_call for part in parts),
+        sum(part.added.shared_ids for part in parts),
     )

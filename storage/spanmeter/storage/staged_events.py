@@ -1,7 +1,8 @@
 """A batch of usage events on its way into the ledger: each call resolved to one event that counts, then the rows.
 
-What tells calls apart is staged first. Nearly every batch is of calls that nobody has described before, and its rows
-are copied straight into the ledger; all others are staged, too, and inserted past what is booked.
+Nearly every batch is of calls that only our own spans describe, each for the first time: its rows are copied straight
+into the ledger. For any other batch, what tells calls apart is staged first; its rows are copied, too, if none of their
+calls was described before, and otherwise staged, and inserted past what is booked.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,13 +15,22 @@ from spanmeter.metering.resolution import Key
 from spanmeter.metering.same_call import as_duplicate, call_key, is_ours
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
-from spanmeter.storage.calls import resolve_calls
+from spanmeter.storage.calls import lock_own_calls, resolve_calls
 from spanmeter.storage.connection import Connection
+from spanmeter.storage.copying import copy_rows
 from spanmeter.storage.metered import CONFLICT, DROPPED
 from spanmeter.storage.refusals import refusals
 from spanmeter.storage.staging import Staging
 
 _DUPLICATE_OF: Final = ("duplicate_of_trace_id", "duplicate_of_span_id", "duplicate_of_time")
+
+_CALLS: Final = {
+    "call": "bytea",
+    "time": "timestamptz",
+    "trace_id": "bytea",
+    "span_id": "bytea",
+}
+"""The columns of `provider_calls`, with their types."""
 
 _NOTES: Final = {"place": "integer", "call": "bytea"}
 
@@ -49,12 +59,14 @@ _SQL = statements.load("once")
 
 
 class Added(NamedTuple):
-    """What became of a batch: rows that are new, those of them that are further descriptions of a call, and the places
-    of events that are not booked for what is or was, each with the reason."""
+    """What became of a batch: rows that are new, those of them that are further descriptions of a call, the places
+    of events that are not booked for what is or was, each with the reason, and how many of the new rows have the id of
+    another call."""
 
     inserted: int
     same_call: int
     quarantined: Mapping[int, str]
+    shared_ids: int = 0
 
 
 class StagedEvents:
@@ -71,6 +83,8 @@ class StagedEvents:
     def add(self, events: Sequence[UsageEvent], *, foreign: bool, alone: bool) -> Added:
         """Add the events in the transaction under way. Raises MustGoAlone unless `alone`."""
         calls = [call_key(event) for event in events]
+        if not alone and self._copied_as_new(events, calls):
+            return Added(len(events), 0, {})
         self._staging.stage(
             ((*_telling(event), place, calls[place]) for place, event in enumerate(events)),
             (*_TELLING, *_NOTES),
@@ -86,16 +100,27 @@ class StagedEvents:
             **dict.fromkeys(resolved.dropped, DROPPED),
             **dict.fromkeys(conflicts, CONFLICT),
         }
-        return Added(inserted, len(duplicates), quarantined)
+        return Added(inserted, len(duplicates), quarantined, len(resolved.resolution.shared))
 
     def refusals(self, events: Sequence[UsageEvent]) -> dict[int, str]:
         """The events that are refused for what they hold, by their place (see `refusals`)."""
         return refusals(self._connection, self._staging, events)
 
-    def _copied(self, events: Sequence[UsageEvent]) -> bool:
-        """Copy the events into the ledger, unless it has one of their keys: then none."""
+    def _copied_as_new(self, events: Sequence[UsageEvent], calls: Sequence[bytes]) -> bool:
+        """Copy calls and events of our own, unless one of them is known, or may be another library's call: then none."""
+        if not lock_own_calls(self._connection):
+            return False
+        noted = sorted((call, *event[:3]) for call, event in zip(calls, events, strict=True))
+        return self._copied(events, noted)
+
+    def _copied(
+        self, events: Sequence[UsageEvent], calls: Sequence[tuple[object, ...]] = ()
+    ) -> bool:
+        """Copy the events into the ledger, and note `calls`, unless one of them is there: then none."""
         try:
             with self._connection.transaction():
+                if calls:
+                    copy_rows(self._connection, "provider_calls", _CALLS, calls)
                 self._staging.copy(sorted(events, key=_order), UsageEvent._fields)
         except errors.UniqueViolation:
             return False

@@ -177,7 +177,8 @@ def _of_its_own(described: Described) -> Described:
     own = random.Random().randbytes(16).hex()
 
     def renamed(each: UsageEvent) -> UsageEvent:
-        return each._replace(response_id=own) if each.response_id == calls_described.ID else each
+        renamed = each.response_id and each.response_id.replace(calls_described.ID, own)
+        return each._replace(response_id=renamed)
 
     return Described(
         [renamed(each) for each in described.spans], [renamed(each) for each in described.counted]

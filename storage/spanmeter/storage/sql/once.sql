@@ -6,6 +6,10 @@ SELECT pg_advisory_xact_lock_shared(%s);
 -- What describes another span's call, or replaces what was booked, is decided by one at a time.
 SELECT pg_advisory_xact_lock(%s);
 
+-- no_foreign_calls --
+-- Whether every call that is known was described by our own spans alone.
+SELECT NOT EXISTS (SELECT FROM foreign_calls);
+
 -- register_calls --
 -- Note the identities of the staged calls, in their order, so that no two writers wait in a circle. What is not
 -- added is known already, or twice in the batch.
@@ -18,6 +22,23 @@ ON CONFLICT (call) DO NOTHING;
 SELECT staged.place, known.trace_id, known.span_id, known.time
 FROM staged_usage_events AS staged JOIN provider_calls AS known USING (call)
 WHERE (known.trace_id, known.span_id, known.time) <> (staged.trace_id, staged.span_id, staged.time);
+
+-- register_shared --
+-- Note calls whose id is another call's too, by what else tells them apart.
+INSERT INTO provider_calls (call, time, trace_id, span_id)
+SELECT call, time, trace_id, span_id
+FROM unnest(%(calls)s::bytea[], %(times)s::timestamptz[], %(trace_ids)s::bytea[], %(span_ids)s::bytea[])
+    AS shared (call, time, trace_id, span_id)
+ORDER BY call, time
+ON CONFLICT (call) DO NOTHING;
+
+-- same_shared --
+-- Those of them that another event was the first to describe, and that one's key.
+SELECT shared.place, known.trace_id, known.span_id, known.time
+FROM unnest(
+    %(places)s::int[], %(calls)s::bytea[], %(times)s::timestamptz[], %(trace_ids)s::bytea[], %(span_ids)s::bytea[]
+) AS shared (place, call, time, trace_id, span_id) JOIN provider_calls AS known USING (call)
+WHERE (known.trace_id, known.span_id, known.time) <> (shared.trace_id, shared.span_id, shared.time);
 
 -- dropped --
 -- The staged events whose call was booked before, in a row that has left the ledger with its chunk since. What this
