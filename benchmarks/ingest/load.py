@@ -13,22 +13,29 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import grpc
 from traffic import Traffic
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+OF_ITS_OWN = [("grpc.use_local_subchannel_pool", 1)]
 COMPRESSION = {"grpc": grpc.Compression.NoCompression, "grpc+gzip": grpc.Compression.Gzip}
 
 
 @contextmanager
 def over_grpc(address: str, compression: grpc.Compression) -> Generator[Callable[[bytes], object]]:
-    """Sends over one connection, whatever the number of threads."""
-    with grpc.insecure_channel(address, compression=compression) as channel:
-        export = channel.unary_unary(EXPORT, None, None)
-        export(b"", wait_for_ready=True, timeout=30)
-        yield lambda body: export(body, timeout=30)
+    """Sends over a connection for each thread."""
+    own = threading.local()
+    with ExitStack() as channels:
+
+        def export(body: bytes) -> None:
+            if not hasattr(own, "export"):
+                channel = grpc.insecure_channel(address, OF_ITS_OWN, compression)
+                own.export = channels.enter_context(channel).unary_unary(EXPORT, None, None)
+            own.export(body, wait_for_ready=True, timeout=30)
+
+        yield export
 
 
 @contextmanager
