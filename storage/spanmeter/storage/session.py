@@ -8,12 +8,12 @@ from typing import Final, Literal, NamedTuple
 from spanmeter.storage import statements
 from spanmeter.storage.calls import MustGoAlone
 from spanmeter.storage.connection import connect, database_errors
+from spanmeter.storage.copying import prepare_copying
 from spanmeter.storage.metered import Metered, quarantined_span
 from spanmeter.storage.producers import Producer, add_producers
 from spanmeter.storage.rejected import RejectedSpan, as_row
 from spanmeter.storage.staged_events import Added, StagedEvents, has_foreign
 from spanmeter.storage.staging import Staging
-from spanmeter.storage.usage_json import UsageJsonDumper
 
 _REJECTED: Final = (
     "payload_sha256",
@@ -68,7 +68,7 @@ class WriterSession:
         unsafe = self.connection.execute(_SQL["unsafe_settings"]).fetchall()
         self.unsafe_settings: Sequence[str] = [name for (name,) in unsafe]
         """The server's settings under which a commit may not survive a power failure."""
-        self.connection.adapters.register_dumper(dict, UsageJsonDumper)
+        prepare_copying(self.connection)
         self._events = StagedEvents(self.connection)
         self._rejected = Staging(self.connection, "rejected_spans", _REJECTED, "insert_rejected")
 

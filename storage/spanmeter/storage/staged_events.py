@@ -83,7 +83,7 @@ class StagedEvents:
     def add(self, events: Sequence[UsageEvent], *, foreign: bool, alone: bool) -> Added:
         """Add the events in the transaction under way. Raises MustGoAlone unless `alone`."""
         calls = [call_key(event) for event in events]
-        if not alone and self._copied_as_new(events, calls):
+        if not (foreign or alone) and self._copied_as_new(events, calls):
             return Added(len(events), 0, {})
         self._staging.stage(
             ((*_telling(event), place, calls[place]) for place, event in enumerate(events)),
@@ -107,7 +107,7 @@ class StagedEvents:
         return refusals(self._connection, self._staging, events)
 
     def _copied_as_new(self, events: Sequence[UsageEvent], calls: Sequence[bytes]) -> bool:
-        """Copy calls and events of our own, unless one of them is known, or may be another library's call: then none."""
+        """Copy calls and events of our own, unless one is known, or may be another library's: then none."""
         if not lock_own_calls(self._connection):
             return False
         noted = sorted((call, *event[:3]) for call, event in zip(calls, events, strict=True))

@@ -8,6 +8,7 @@ from psycopg import sql
 
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection
+from spanmeter.storage.copying import copy_rows, listed
 from spanmeter.storage.errors import SchemaOutOfDate
 
 NO_NOTES: Final[Mapping[str, str]] = MappingProxyType({})
@@ -33,15 +34,15 @@ class Staging:
     ) -> None:
         self._connection = connection
         self._types = {**_types(connection, table, columns), **notes}
-        self._staging = sql.Identifier(f"staged_{table}")
-        self._insert = _LEDGER[insert].format(staging=self._staging, columns=_listed(columns))
+        self._table, self._staging = table, f"staged_{table}"
+        staging = sql.Identifier(self._staging)
+        self._insert = _LEDGER[insert].format(staging=staging, columns=listed(columns))
         definitions = sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(name), statements.trusted(type_))
             for name, type_ in self._types.items()
         )
         create = _LEDGER["create_staging"]
-        connection.execute(create.format(staging=self._staging, columns=definitions))
-        self._table = sql.Identifier(table)
+        connection.execute(create.format(staging=staging, columns=definitions))
 
     def stage(self, rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
         """Stage `rows` of these columns, notes among them; the end of the transaction clears them."""
@@ -58,18 +59,8 @@ class Staging:
         """Move what is staged into the table, once in a transaction; return how many rows were new."""
         return self._connection.execute(self._insert).rowcount
 
-    def _copy(
-        self, target: sql.Identifier, rows: Iterable[Sequence[object]], columns: Sequence[str]
-    ) -> None:
-        copying = _LEDGER["copy"].format(target=target, columns=_listed(columns))
-        with self._connection.cursor() as cursor, cursor.copy(copying) as copy:
-            copy.set_types([self._types[name] for name in columns])
-            for row in rows:
-                copy.write_row(row)
-
-
-def _listed(names: Sequence[str]) -> sql.Composed:
-    return sql.SQL(", ").join(map(sql.Identifier, names))
+    def _copy(self, table: str, rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
+        copy_rows(self._connection, table, {name: self._types[name] for name in columns}, rows)
 
 
 def _types(connection: Connection, table: str, columns: Sequence[str]) -> dict[str, str]:

@@ -23,6 +23,6 @@ class UsageJsonDumper(Dumper):
 
     def dump(self, obj: str | Mapping[str, object]) -> bytes:
         """Return `obj` in the binary form of jsonb."""
-        if isinstance(obj, str):
-            return _VERSION + obj.encode()
-        return _VERSION + _encode(dict(obj)).encode() if obj else _EMPTY
+        if obj == {}:
+            return _EMPTY
+        return _VERSION + (obj if isinstance(obj, str) else _encode(dict(obj))).encode()

@@ -172,6 +172,38 @@ def test_a_row_is_booked_once_even_when_its_identity_was_forgotten(dsn: str) -> 
     assert booked_sums(dsn) == sums_of([booked, fresh])
 
 
+def test_a_batch_that_brings_one_call_again_books_the_others(dsn: str) -> None:
+    known, fresh = ours(), [ours() for _ in range(3)]
+    with LedgerWriter(dsn) as writer:
+        writer.write(metered(known))
+        written = writer.write(metered(fresh[0], known, *fresh[1:]))
+    assert (written.inserted, written.duplicates, written.rejected) == (3, 1, 0)
+    assert booked_sums(dsn) == sums_of([known, *fresh])
+    assert query(dsn, "SELECT count(*) FROM provider_calls") == [(4,)]
+
+
+def test_a_span_is_found_to_be_around_one_of_very_many_calls_of_its_trace(plain_dsn: str) -> None:
+    """All of them within its time, and booked before it; and an agent that began when they were under way."""
+    around = framework(duration=timedelta(seconds=30))
+    calls = [ours(trace_id=around.trace_id) for _ in range(600)]
+    child = ours(**inside(around))
+    agent = framework(
+        operation="invoke_agent",
+        trace_id=around.trace_id,
+        parent_span_id=b"handler!",
+        time=around.time + timedelta(seconds=1),
+        input_tokens=7,
+    )
+    beside = [
+        ours(trace_id=around.trace_id, parent_span_id=b"handler!", input_tokens=6)
+        for _ in range(300)
+    ]
+    with LedgerWriter(plain_dsn) as writer:
+        writer.write(metered(*beside, *calls, child))
+        assert writer.write(metered(around, agent)).same_call == 2
+    assert booked_sums(plain_dsn) == sums_of([*beside, *calls, child])
+
+
 def _of_its_own(described: Described) -> Described:
     """With an id that no other has, where it has the one that all share."""
     own = random.Random().randbytes(16).hex()
