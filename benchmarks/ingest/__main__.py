@@ -17,8 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger import a_backend, count, fill, ledger
-from processor import database_pid, of_tree
+from ledger import count, fill, ledger, server_pid
+from processor import used_by
 from receiver import Receiver, receiver
 
 HERE = Path(__file__).parent
@@ -160,8 +160,8 @@ def _cpu(receivers: Sequence[Receiver]) -> float:
 
 
 def _database_cpu(dsn: str) -> float:
-    server = database_pid(a_backend(dsn))
-    return math.nan if server is None else of_tree(server)
+    server = server_pid(dsn)
+    return math.nan if server is None else used_by(server)
 
 
 def main() -> None:

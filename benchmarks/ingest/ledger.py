@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psycopg
+from processor import process
 
 from databases import editions
 from databases.templates import fresh_database
@@ -32,9 +33,11 @@ def count(dsn: str) -> int:
     return _one(dsn, "SELECT count(*) FROM usage_events")
 
 
-def a_backend(dsn: str) -> int:
-    """The process of the server that answered, as the server numbers it."""
-    return _one(dsn, "SELECT pg_backend_pid()")
+def server_pid(dsn: str) -> int | None:
+    """The server's first process; `None` where it runs on another machine, or in a container."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        backend = process(connection.info.backend_pid)
+        return backend.parent if backend is not None and backend.name == "postgres" else None
 
 
 def fill(dsn: str, rows: int) -> None:

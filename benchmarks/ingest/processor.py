@@ -1,52 +1,42 @@
 """Processor time of other processes, as Linux counts it."""
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def of_tree(pid: int) -> float:
-    """Seconds that a process and its children have used so far, those that ended among them."""
-    return sum(map(_used, tree(pid)))
+class Process(NamedTuple):
+    """One process; `used` are the seconds of processor time of its own and of its children that have ended."""
+
+    pid: int
+    name: str
+    parent: int
+    used: float
 
 
-def tree(pid: int) -> list[int]:
-    """A process and its children."""
-    return [pid, *_children(pid)]
-
-
-def database_pid(backend: int) -> int | None:
-    """The server that a backend belongs to; `None` where it runs on another machine, or in a container."""
-    status = Path(f"/proc/{backend}/status")
-    if not status.exists() or not status.read_text().startswith("Name:\tpostgres"):
-        return None
-    return _parent(backend)
-
-
-def _children(pid: int) -> Iterable[int]:
-    for directory in Path("/proc").glob("[0-9]*"):
-        try:
-            if _parent(int(directory.name)) == pid:
-                yield int(directory.name)
-        except OSError:
-            # It has ended, and its parent's count has it.
-            continue
-
-
-def _used(pid: int) -> float:
+def process(pid: int) -> Process | None:
+    """The process at this moment; `None` where there is none of this number, any more."""
     try:
-        # Its own, in both modes, and what its ended children had used.
-        return sum(map(int, _fields(pid)[11:15])) / TICKS
+        told = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return 0.0
+        return None
+    # The name may hold anything, spaces and parentheses included.
+    before, _, after = told.rpartition(")")
+    fields = after.split()
+    return Process(
+        pid, before.partition("(")[2], int(fields[1]), sum(map(int, fields[11:15])) / TICKS
+    )
 
 
-def _parent(pid: int) -> int:
-    return int(_fields(pid)[1])
+def family(pid: int) -> list[Process]:
+    """A process and its children."""
+    pids = (int(directory.name) for directory in Path("/proc").glob("[0-9]*"))
+    every = [found for each in pids if (found := process(each)) is not None]
+    return [each for each in every if pid in {each.pid, each.parent}]
 
 
-def _fields(pid: int) -> list[str]:
-    """Of `/proc/PID/stat`, from the state on: before it comes a name, which may hold anything."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+def used_by(pid: int) -> float:
+    """Seconds of processor time of a process and its children so far, those that ended among them."""
+    return sum(each.used for each in family(pid))

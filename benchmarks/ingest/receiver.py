@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from processor import of_tree, tree
+from processor import family, used_by
 
 # Without the journal, so that what is acknowledged is what is committed.
 FLAGS = [
@@ -33,11 +33,11 @@ class Receiver(NamedTuple):
 
     def cpu_seconds(self) -> float:
         """Processor time used so far, by its workers too."""
-        return of_tree(self.pid)
+        return used_by(self.pid)
 
     def peak_mib(self) -> float:
         """The most memory that was ever resident, in each of its processes."""
-        return sum(_peak_mib(each) for each in tree(self.pid))
+        return sum(_peak_mib(each.pid) for each in family(self.pid))
 
 
 def _peak_mib(pid: int) -> float:
