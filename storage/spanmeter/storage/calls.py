@@ -1,5 +1,6 @@
 """Each call to a provider counts once, however many spans describe it: what the ledger knows of calls."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +12,7 @@ from psycopg import sql
 
 from spanmeter.metering.attributes import SCOPE_PREFIX
 from spanmeter.metering.resolution import NOTHING, Booked, Key, Resolution, resolve
-from spanmeter.metering.same_call import WRAPPERS, shared_key
+from spanmeter.metering.same_call import WRAPPERS, is_ours, shared_key
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection
@@ -105,8 +106,25 @@ def _around(events: Sequence[UsageEvent]) -> dict[str, datetime]:
 def _related(connection: Connection, events: Sequence[UsageEvent], *, foreign: bool) -> list[Pair]:
     related = _pairs(connection, "related_foreign", _KINDS)
     if foreign:
-        related += _pairs(connection, "related_booked", {**_KINDS, **_around(events)})
+        sought = {**_KINDS, **_around(events)}
+        related += _pairs(connection, "related_booked", sought)
+        related += _booked_inside(connection, events, sought)
     return related
+
+
+def _booked_inside(
+    connection: Connection, events: Sequence[UsageEvent], sought: Mapping[str, object]
+) -> list[Pair]:
+    places: defaultdict[tuple[bytes, bytes], list[int]] = defaultdict(list)
+    for place, event in enumerate(events):
+        if not is_ours(event):
+            places[event.trace_id, event.span_id].append(place)
+    return [
+        (place, (trace_id, span_id, time))
+        for trace_id, parent, span_id, time in connection.execute(_SQL["booked_inside"], sought)
+        for place in places.get((trace_id, parent), ())
+        if span_id != parent
+    ]
 
 
 def _same_shared(

@@ -96,16 +96,34 @@ FROM staged_usage_events AS staged CROSS JOIN LATERAL (
     WHERE trace_id = staged.trace_id AND span_id = staged.parent_span_id
         AND time BETWEEN %(earliest)s AND %(latest)s
     UNION ALL
-    SELECT trace_id, span_id, time FROM (
-        -- No index knows the parent: no more than so many calls made during the span are looked at.
-        SELECT trace_id, span_id, time, parent_span_id FROM usage_events
-        WHERE trace_id = staged.trace_id AND time BETWEEN %(earliest)s AND %(latest)s
-            AND time BETWEEN staged.time - interval '1 minute' AND staged.time + staged.duration
-        LIMIT 200
-    ) AS during
-    WHERE parent_span_id = staged.span_id OR staged.operation = ANY (%(wrappers)s)
+    (
+        -- One that it encloses is as good as all: a wrapper counts while none is known.
+        SELECT trace_id, span_id, time FROM usage_events
+        WHERE staged.operation = ANY (%(wrappers)s)
+            AND trace_id = staged.trace_id AND time BETWEEN %(earliest)s AND %(latest)s
+            AND time BETWEEN staged.time AND staged.time + staged.duration
+            AND span_id <> staged.span_id
+            AND (staged.parent_span_id IS NULL OR parent_span_id IS DISTINCT FROM staged.parent_span_id)
+            AND span_id IS DISTINCT FROM staged.parent_span_id
+        LIMIT 20
+    )
 ) AS related
 WHERE NOT starts_with(staged.scope_name, %(ours)s) AND related.span_id <> staged.span_id;
+
+-- booked_inside --
+-- Booked events directly inside staged ones of other libraries, with the span around each. No index knows the parent:
+-- each trace is read once, and "IS TRUE" has the staged spans hashed.
+SELECT inside.trace_id, inside.parent_span_id, inside.span_id, inside.time
+FROM (
+    SELECT DISTINCT trace_id FROM staged_usage_events WHERE NOT starts_with(scope_name, %(ours)s)
+) AS traces CROSS JOIN LATERAL (
+    SELECT trace_id, parent_span_id, span_id, time FROM usage_events
+    WHERE trace_id = traces.trace_id AND time BETWEEN %(earliest)s AND %(latest)s
+        AND (parent_span_id IN (
+            SELECT span_id FROM staged_usage_events WHERE NOT starts_with(scope_name, %(ours)s)
+        )) IS TRUE
+    OFFSET 0
+) AS inside;
 
 -- booked --
 -- Booked events by key: each with the key of the one it is a further description of, the reference to the one that
