@@ -19,8 +19,10 @@ from spanmeter.collector_receiver.submission import Rejection, Submission
 from spanmeter.metering.dialects import is_tracing_copy
 from spanmeter.metering.meter import Meter
 
-AT_ONCE: Final = 4
-"""Requests that are decoded at the same time. Decoded, one can take twenty times the memory that it came in."""
+AT_ONCE: Final = 2
+"""Requests that are decoded and metered at the same time. Python does so with one at a time: of more, all would be
+ready late and together, and the database would have nothing to do until then. Two, so that a small one need not wait
+for a large one. Decoded, a request can take twenty times the memory that it came in."""
 
 JOURNAL: Final = "journal"
 """Takes turns like a sender."""

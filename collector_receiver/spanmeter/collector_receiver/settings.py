@@ -48,8 +48,8 @@ class CollectorSettings:
     """Threads that answer export requests. Each waits for its commit, so this bounds the requests under way; one
     sender may have three quarters of them."""
 
-    writers: int = 1
-    """Threads, each with a connection of its own, that commit. One keeps about 60,000 rows/s on two cores."""
+    writers: int = 2
+    """Threads, each with a connection of its own, that commit: while one waits for the disk the other writes."""
 
     max_request_bytes: int = 16 * MIB
     """The largest export request, after decompression. Larger is answered RESOURCE_EXHAUSTED."""
