@@ -1,14 +1,14 @@
 """What a decoder makes of an export request, whichever decoder it is."""
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from spanmeter.collector_receiver.payload import replayable
+from spanmeter.metering.reads import READS, Reads
 from spanmeter.metering.span import Span
 
 
@@ -20,11 +20,17 @@ class TooLarge(ValueError):
     """The request holds more than is taken at once; the text says how much of what: `3 spans`."""
 
 
+class Payload(Protocol):
+    """Makes the replayable bytes of a span: what is read of it, and nothing else."""
+
+    def __call__(self, reads: Reads = READS, /) -> bytes: ...
+
+
 class Received(NamedTuple):
     """A span as metering takes it, and the way to its replayable bytes for when it cannot be metered."""
 
     span: Span
-    payload: Callable[[], bytes]
+    payload: Payload
 
 
 class Enclosing:
@@ -60,7 +66,7 @@ class Replay(NamedTuple):
     end: int
     enclosing: Enclosing
 
-    def __call__(self) -> bytes:
+    def __call__(self, reads: Reads = READS, /) -> bytes:
         """The span as a request of its own."""
         span = trace_pb2.Span.FromString(self.body[self.start : self.end])
-        return replayable(*self.enclosing.messages, span)
+        return replayable(*self.enclosing.messages, span, reads)

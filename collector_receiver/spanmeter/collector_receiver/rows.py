@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.received import Received
 from spanmeter.metering.meter import Meter
+from spanmeter.metering.reads import READS
 from spanmeter.metering.span import Span
 from spanmeter.metering.unmeterable import Unmeterable
 from spanmeter.storage.metered import Metered
@@ -28,7 +30,9 @@ class Rows(NamedTuple):
 def rows_of(meter: Meter, received: Iterable[Received], received_at: datetime) -> Rows:
     """Meter spans that were received at this moment."""
     rows = Rows([], [])
-    for span, payload in received:
+    usual = meter.reads is READS
+    for span, usual_payload in received:
+        payload = usual_payload if usual else partial(usual_payload, meter.reads)
         try:
             event = meter.meter(span, received_at)
         except Unmeterable as error:

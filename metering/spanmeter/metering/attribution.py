@@ -106,6 +106,11 @@ class Attribution:
         self._elsewhere = _attributes(elsewhere, of_process=False)
         self._of_process = _attributes(elsewhere, of_process=True)
 
+    def places(self, *, of_process: bool) -> frozenset[Place]:
+        """Where dimensions are looked for, in spans or in their resources."""
+        every = (source for sources in self._sources.values() for source in sources)
+        return frozenset(each.place for each in every if each.of_process == of_process)
+
     def is_usual(self, attributes: Iterable[str], resource: Iterable[str]) -> bool:
         """Whether everything is where it should be, or nowhere, as in nearly all spans of ours."""
         return self._elsewhere.isdisjoint(attributes) and self._of_process.isdisjoint(resource)

@@ -18,6 +18,7 @@ from spanmeter.metering.quantities import check_parts, read_quantities
 from spanmeter.metering.rates import Rates
 from spanmeter.metering.raw_usage import raw_usage
 from spanmeter.metering.reading import MAX_TEXT, mended, text
+from spanmeter.metering.reads import READS, reads_of
 from spanmeter.metering.row_templates import RowTemplates
 from spanmeter.metering.span import Attributes, Span
 from spanmeter.metering.tokens import Tokens, read_tokens
@@ -87,6 +88,9 @@ class Meter:
         self._attribution = attribution or Attribution()
         self._max_age = max_age
         self._max_ahead = max_ahead
+        reads = reads_of(self._attribution)
+        self.reads = READS if reads == READS else reads
+        """What is read of spans; of most meters the very same."""
         self._templates = RowTemplates(self._attribution, max_age, max_ahead)
 
     def tenant_of(self, span: Span) -> str | None:

@@ -1,15 +1,15 @@
 """The names on the wire."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
 from spanmeter.metering import attributes as names
 from spanmeter.metering.attribution import PLACES, RESOURCE
-from spanmeter.metering.dialects import DIALECTS, Dialect
+from spanmeter.metering.dialects import DIALECTS
 from spanmeter.metering.meter import PREFIXES
 from spanmeter.metering.places import Place
+from spanmeter.metering.reads import places_of
 
 CONSTANTS = {
     name: value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)
@@ -36,17 +36,6 @@ def test_no_name_but_those_of_a_family_begins_like_one(value: str) -> None:
 
 def test_the_name_of_cache_writes_holds_their_time_to_live() -> None:
     assert names.cache_write("5m") == "usage.cache_write.5m.input_tokens"
-
-
-def places_of(dialect: Dialect) -> Iterator[str]:
-    """Where the spans of a dialect are looked at."""
-    yield from dialect.operation + dialect.total
-    yield from dialect.first_token_milliseconds + dialect.routes
-    for listed in (*dialect.places.values(), *dialect.beside.values()):
-        yield from listed
-    yield from dialect.places
-    for case in (*(case for case, _ in dialect.counting), *dialect.estimates, *dialect.outside):
-        yield from filter(None, (case.having, case.lacking, *case.saying))
 
 
 def test_what_may_be_passed_on_is_all_that_is_read() -> None:
