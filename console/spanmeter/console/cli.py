@@ -44,7 +44,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(None, "-V", "--version", package_name="spanmeter", prog_name="spanmeter")
 def main(config: Path | None) -> None:
-    """Usage, cost and margin per tenant for every LLM call of your app.
+    """Usage and cost per tenant of every LLM call of your app.
 
     Settings come from flags, then SPANMETER_* variables, then a TOML file.
     """

@@ -6,7 +6,15 @@ from typing import Final
 
 from spanmeter.console.listing import Column, Listing, Value
 from spanmeter.storage.connection import Connection
-from spanmeter.storage.reports import ReportRow, usage_report
+from spanmeter.storage.errors import UnknownDimension
+from spanmeter.storage.reports import (
+    DIMENSIONS,
+    OWN_DIMENSION,
+    PERIODS,
+    ReportRow,
+    estimated_requests,
+    usage_report,
+)
 
 # What people type for short; the ledger's own names work as well.
 _SHORT: Final = {
@@ -32,10 +40,19 @@ _SUMS: Final = (
 )
 
 
+NAMES: Final = (*(_HEADINGS.get(name, name) for name in DIMENSIONS), *PERIODS)
+"""What a report can be by, as people type it, beside dimensions of their own."""
+
+
 def dimensions(text: str) -> list[str]:
-    """The ledger's dimensions in a comma-separated list of their names, long or short."""
-    names = [name.strip() for name in text.split(",")]
-    return list(dict.fromkeys(_SHORT.get(name, name) for name in names if name))
+    """The ledger's dimensions in a comma-separated list of their names, long or short. Raises `UnknownDimension`."""
+    names = [name for each in text.split(",") if (name := each.strip())]
+    for name in names:
+        if name not in (*NAMES, *DIMENSIONS) and not name.startswith(OWN_DIMENSION):
+            raise UnknownDimension(
+                f"there is no dimension {name!r}; there are {', '.join(NAMES)}, {OWN_DIMENSION}NAME"
+            )
+    return list(dict.fromkeys(_SHORT.get(name, name) for name in names))
 
 
 def usage_listing(
@@ -58,7 +75,7 @@ def usage_listing(
         rows=[[*row.dimensions.values(), *_sums(row)] for row in rows],
         totals=[_sums(total) for total in totals],
         about={name: value for name, value in about.items() if value is not None},
-        notes=_notes(rows),
+        notes=_notes(rows, estimated_requests(connection, since, until, tenant)),
     )
 
 
@@ -72,12 +89,16 @@ def _sums(row: ReportRow) -> Sequence[Value]:
     return sums
 
 
-def _notes(rows: Sequence[ReportRow]) -> list[str]:
+def _notes(rows: Sequence[ReportRow], estimated: int) -> list[str]:
     unpriced = sum(row.unpriced_requests for row in rows)
     unattributed = sum(row.requests for row in rows if row.dimensions.get("tenant_id", "") is None)
     notes = [] if rows else ["Nothing is booked in this period."]
     if unpriced:
         notes.append(f"Requests without a known rate: {unpriced:,}. Their cost is in no sum.")
+    if estimated:
+        notes.append(
+            f"Requests whose tokens the provider did not count: {estimated:,}. They are estimated in every sum."
+        )
     if unattributed:
         notes.append(
             f"Requests without a tenant: {unattributed:,}. Where they come from: --by callsite."

@@ -81,6 +81,11 @@ def close_spans(connection: Connection, spans: Sequence[OpenSpan], outcome: str)
     connection.execute(_SQL["close_spans"], {"payload_sha256": digests, "outcome": outcome})
 
 
+def has_reason(connection: Connection, reason: str) -> bool:
+    """Return whether a span was ever rejected for this reason."""
+    return connection.execute(_SQL["has_reason"], (reason,)).fetchone() == (True,)
+
+
 def open_reasons(connection: Connection) -> dict[str, int]:
     """Return how many rejected spans are open, by reason, the most frequent first."""
     return dict(connection.execute(_SQL["open_reasons"]).fetchall())

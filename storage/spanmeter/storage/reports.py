@@ -91,6 +91,19 @@ def usage_report(
         return [_row(by, values) for values in connection.execute(query, asked)]
 
 
+def estimated_requests(
+    connection: Connection,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    tenant: str | None = None,
+) -> int:
+    """Return how many requests of a report have counts that are not the provider's. Raises DatabaseUnavailable."""
+    asked = {"since": since, "until": until, "tenant": tenant}
+    with database_errors():
+        row = connection.execute(_SQL["estimated"], asked).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def _query(by: Sequence[str]) -> sql.Composed:
     # Grouped and sorted by position: an expression with a value in it would not equal its twin.
     positions = [sql.Literal(number) for number in range(1, len(by) + 1)]

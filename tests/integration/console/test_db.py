@@ -35,7 +35,7 @@ def test_status_names_the_edition_and_the_hypertables(
         assert hypertables == {"usage_events", "adjustments"}
     assert status["decoder"] in {"compiled", "python"}
     assert status["pending_migrations"] is None
-    assert [row["rows"] for row in status["rows"]] == [0] * 5
+    assert [row["rows"] for row in status["rows"]] == [0] * 6
     assert all(row["bytes"] > 0 for row in status["rows"])
 
 

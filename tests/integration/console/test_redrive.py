@@ -42,6 +42,10 @@ def test_redrive_says_what_it_did(spanmeter: Run, plain_dsn: str) -> None:
     third = spanmeter("redrive", "--reason", "bad_count", "--since", "1h", "--dsn", plain_dsn)
     assert third.stdout.startswith("1 rejected spans: 0 booked")
     assert query(plain_dsn, "SELECT count(*) FROM usage_events") == [(1,)]
+    nothing = spanmeter("redrive", "--reason", "bad_cuont", "--dsn", plain_dsn)
+    assert nothing.returncode == 2
+    assert "no span was rejected for the reason 'bad_cuont'" in nothing.stderr
+    assert "bad_count" in nothing.stderr
     wrong = spanmeter("redrive", "--since", "whenever", "--dsn", plain_dsn)
     assert wrong.returncode == 2
 

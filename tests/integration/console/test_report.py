@@ -3,13 +3,21 @@
 import csv
 import io
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+
+from booking import event, metered
+from calls_described import an_estimate_and_a_count
+from spanmeter.storage.ledger import LedgerWriter
+
+DOCS = Path(__file__).parents[3] / "docs" / "commands.md"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -72,6 +80,28 @@ def test_a_table_says_what_is_not_in_the_sums(report: Callable[..., str]) -> Non
     assert "\ntotal " in table
     assert "Requests without a known rate: 3. Their cost is in no sum." in table
     assert "Requests without a tenant: 28. Where they come from: --by callsite." in table
+
+
+def test_estimates_are_told_of(spanmeter: Run, plain_dsn: str) -> None:
+    """Not those that the provider's own count has replaced."""
+    ours, other = an_estimate_and_a_count().spans
+    with LedgerWriter(plain_dsn) as writer:
+        for each in (ours, other, event(usage_source="tokenizer")):
+            writer.write(metered(each))
+    arguments = ("report", "--since", "2026-11-01", "--dsn", plain_dsn)
+    note = "Requests whose tokens the provider did not count: 1. They are estimated in every sum."
+    assert note in spanmeter(*arguments).stdout
+    assert note in json.loads(spanmeter(*arguments, "--format", "json").stdout)["notes"]
+    assert "did not count" not in spanmeter(*arguments, "--tenant", "globex").stdout
+
+
+def test_what_a_report_can_be_by_is_what_the_docs_say(spanmeter: Run, plain_dsn: str) -> None:
+    refused = spanmeter("report", "--by", "tenant,nosuch", "--dsn", plain_dsn)
+    assert refused.returncode == 2
+    assert "there is no dimension 'nosuch'" in refused.stderr
+    told = refused.stderr.partition("there are ")[2].split(", ")
+    (line,) = (line for line in DOCS.read_text().splitlines() if line.startswith("| `--by`"))
+    assert [each.strip() for each in told] == re.findall(r"`([\w:]+)`", line.partition(". ")[2])
 
 
 def test_any_dimensions_short_or_long_or_of_ones_own(report: Callable[..., str]) -> None:

@@ -36,6 +36,8 @@ def redrive(
 
     with ledger_dsn(settings) as dsn:
         refuse_outdated(dsn)
+        if reason is not None:
+            _refuse_unknown(dsn, reason)
         redriven = run(
             metering_settings(settings, dsn),
             reason=reason,
@@ -44,6 +46,20 @@ def redrive(
             progress=tell,
         )
     click.echo(_in_words(redriven, dry_run=dry_run))
+
+
+def _refuse_unknown(dsn: str, reason: str) -> None:
+    from spanmeter.console.ledger_access import reading
+    from spanmeter.storage.rejected import has_reason, open_reasons
+
+    with reading(dsn) as connection:
+        if has_reason(connection, reason):
+            return
+        known = ", ".join(open_reasons(connection)) or "none"
+    raise click.BadParameter(
+        f"no span was rejected for the reason {reason!r}; reasons of those that are open: {known}",
+        param_hint="--reason",
+    )
 
 
 def _in_words(redriven: "Redriven", *, dry_run: bool) -> str:

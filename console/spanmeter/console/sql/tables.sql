@@ -10,7 +10,8 @@ WITH sizes AS (
             sum(greatest(reltuples, 0))
         )::bigint AS estimate
     FROM (
-        VALUES ('usage_events'), ('adjustments'), ('rejected_spans'), ('provider_calls'), ('foreign_calls')
+        VALUES ('usage_events'), ('adjustments'), ('rejected_spans'), ('provider_calls'), ('foreign_calls'),
+            ('producers')
     ) AS tables (name)
     CROSS JOIN LATERAL (
         SELECT name::regclass::oid AS part
@@ -29,10 +30,11 @@ SELECT
         WHEN name = 'rejected_spans' THEN (SELECT count(*) FROM rejected_spans)
         WHEN name = 'provider_calls' THEN (SELECT count(*) FROM provider_calls)
         WHEN name = 'foreign_calls' THEN (SELECT count(*) FROM foreign_calls)
+        WHEN name = 'producers' THEN (SELECT count(*) FROM producers)
     END AS rows,
     bytes,
     estimate > 1000000 AS estimated
 FROM sizes
 ORDER BY array_position(
-    ARRAY['usage_events', 'adjustments', 'rejected_spans', 'provider_calls', 'foreign_calls'], name
+    ARRAY['usage_events', 'adjustments', 'rejected_spans', 'provider_calls', 'foreign_calls', 'producers'], name
 );

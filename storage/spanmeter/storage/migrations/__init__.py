@@ -6,6 +6,7 @@ is applied wholly or not at all. It is never changed afterwards: the record keep
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Final, NamedTuple
 
@@ -18,6 +19,8 @@ __all__ = ["Migration", "SchemaOutOfDate", "migrate", "migrations", "pending"]
 # "spanmetr" as a number: advisory locks of all programs share one namespace per database.
 _LOCK: Final = int.from_bytes(b"spanmetr")
 
+RELEASE: Final = version("spanmeter")
+
 _SQL = statements.load("schema")
 
 
@@ -27,6 +30,13 @@ class Migration(NamedTuple):
     name: str
     text: str
     checksum: str
+
+
+class Applied(NamedTuple):
+    """What a database knows of a migration: its checksum, and the release that applied it if that was noted."""
+
+    checksum: str
+    release: str | None
 
 
 def migrations() -> list[Migration]:
@@ -62,28 +72,37 @@ def _read(filename: str, content: bytes) -> Migration:
     return Migration(filename.removesuffix(".sql"), content.decode(), sha256(content).hexdigest())
 
 
-def _applied(connection: Connection) -> Mapping[str, str]:
+def _applied(connection: Connection) -> Mapping[str, Applied]:
     if connection.execute(_SQL["has_record"]).fetchone() != (True,):
         return {}
-    return dict(connection.execute(_SQL["read_record"]).fetchall())
+    rows = connection.execute(_SQL["read_record"]).fetchall()
+    return {name: Applied(checksum, release) for name, checksum, release in rows}
 
 
-def _pending(known: Sequence[Migration], applied: Mapping[str, str]) -> list[Migration]:
+def _pending(known: Sequence[Migration], applied: Mapping[str, Applied]) -> list[Migration]:
     if newer := sorted(applied.keys() - {migration.name for migration in known}):
+        release = _named(applied[newer[-1]].release, "a newer release")
         raise SchemaOutOfDate(
-            f"the database has the migration {newer[-1]} of another spanmeter; install a newer one"
+            f"the database has the migration {newer[-1]}, which spanmeter {RELEASE} does not know; "
+            f"install {release}"
         )
     for migration in known:
-        if applied.get(migration.name, migration.checksum) != migration.checksum:
+        was = applied.get(migration.name)
+        if was is not None and was.checksum != migration.checksum:
+            release = _named(was.release, "the release that made this database")
             raise SchemaOutOfDate(
-                f"the migration {migration.name} was applied with another text than this release "
-                "has; install the release that made this database"
+                f"the migration {migration.name} was applied with another text than spanmeter "
+                f"{RELEASE} has; install {release}"
             )
     return [migration for migration in known if migration.name not in applied]
+
+
+def _named(release: str | None, otherwise: str) -> str:
+    return otherwise if release is None else f"spanmeter {release} or a later one"
 
 
 def _apply(connection: Connection, migration: Migration) -> None:
     # Without parameters the text goes to the server as it is, with all its statements.
     with connection.transaction():
         connection.execute(statements.trusted(migration.text))
-        connection.execute(_SQL["record"], (migration.name, migration.checksum))
+        connection.execute(_SQL["record"], (migration.name, migration.checksum, RELEASE))

@@ -14,6 +14,10 @@ LIMIT %(size)s;
 UPDATE rejected_spans SET redriven_at = now(), redriven_as = %(outcome)s
 WHERE payload_sha256 = ANY (%(payload_sha256)s) AND redriven_at IS NULL;
 
+-- has_reason --
+-- Whether a span was ever rejected for this reason.
+SELECT EXISTS (SELECT FROM rejected_spans WHERE reason = %s);
+
 -- open_reasons --
 -- How many rejected spans have not become rows yet, by reason, the most frequent first.
 SELECT reason, count(*) FROM rejected_spans WHERE redriven_at IS NULL

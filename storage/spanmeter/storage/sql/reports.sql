@@ -21,6 +21,20 @@ HAVING sum(requests) <> 0 OR sum(unpriced_requests) <> 0 OR sum(cost) <> 0
     OR sum(input_tokens) <> 0 OR sum(output_tokens) <> 0
 ORDER BY {order} cost DESC NULLS LAST, {groups} currency;
 
+-- estimated --
+-- Requests that a tokenizer or an estimate counted, and that no better description has taken the place of. The ledger
+-- does not tell who counted.
+SELECT count(*) FROM usage_events AS booked
+WHERE time >= coalesce(%(since)s::timestamptz, '-infinity')
+    AND time < coalesce(%(until)s::timestamptz, 'infinity')
+    AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s)
+    AND usage_source IN ('estimate', 'tokenizer') AND duplicate_of_trace_id IS NULL
+    AND NOT EXISTS (
+        SELECT FROM adjustments
+        WHERE adjustments.time = booked.time AND adjusted_span_id = booked.span_id
+            AND adjusted_trace_id = booked.trace_id AND reason = 'superseded'
+    );
+
 -- hour --
 -- The hour of the call, UTC.
 date_trunc('hour', time, 'UTC');

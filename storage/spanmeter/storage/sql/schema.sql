@@ -3,24 +3,26 @@
 SELECT pg_advisory_lock(%s);
 
 -- create_record --
--- The record of what has been applied.
+-- The record of what has been applied. Releases were not noted at first.
 CREATE TABLE IF NOT EXISTS spanmeter_migrations (
     name text PRIMARY KEY,
     checksum text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 );
+ALTER TABLE spanmeter_migrations ADD COLUMN IF NOT EXISTS release text;
 
 -- has_record --
 -- Whether any migration has ever run here.
 SELECT to_regclass('spanmeter_migrations') IS NOT NULL;
 
 -- read_record --
--- What has been applied, and from which text.
-SELECT name, checksum FROM spanmeter_migrations ORDER BY name;
+-- What has been applied, from which text, and by which release. A record that was made before releases were noted is
+-- read as it is.
+SELECT name, checksum, to_jsonb(applied) ->> 'release' FROM spanmeter_migrations AS applied ORDER BY name;
 
 -- record --
 -- Note a migration, in its own transaction.
-INSERT INTO spanmeter_migrations (name, checksum) VALUES (%s, %s);
+INSERT INTO spanmeter_migrations (name, checksum, release) VALUES (%s, %s, %s);
 
 -- columns --
 -- The columns of a table and their types, readable without any privilege on it.
