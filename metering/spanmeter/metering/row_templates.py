@@ -61,8 +61,8 @@ NUMBERS: Final = frozenset(
 )
 """Attributes that decide and are whole numbers. All that are not named here decide too, and are text."""
 
-MOST_NAMES: Final = 64
-"""Attributes of a span that has a template; ours have half as many at most."""
+LONGEST_NAMES: Final = 2048
+"""Characters of the names of all attributes of a span that has a template; those of ours have some 800."""
 
 REMEMBERED: Final = 4096
 """Templates that are kept; each has one or two KiB."""
@@ -147,6 +147,8 @@ class RowTemplates:
         # The cost of one that used more than tokens, for one, does not come out the same.
         if self._filled(template, span, now) != event:
             return
+        # Up to 16 KiB, and each span has its own.
+        template.row[_RAW_USAGE] = None
         if len(self._templates) >= REMEMBERED:
             self._templates.clear()
         self._templates[key] = template
@@ -157,10 +159,12 @@ class RowTemplates:
 
     def _key(self, span: Span) -> _Key | None:
         """What the span's template is found by, if it can have one."""
+        origin = self._origin(span.resource, span.scope_name, span.scope_version)
+        if origin is None or span.failed or span.dropped_attributes:
+            return None
         attributes = span.attributes
         layout = self._layout(tuple(attributes))
-        origin = self._origin(span.resource, span.scope_name, span.scope_version)
-        if layout is None or origin is None or span.failed or span.dropped_attributes:
+        if layout is None:
             return None
         texts, numbers = layout.texts(attributes), layout.numbers(attributes)
         if not (_are_plain(texts) and _NUMBER.issuperset(map(type, numbers))):
@@ -168,9 +172,10 @@ class RowTemplates:
         return origin, layout, texts[layout.deciding :], numbers, span.start_ns // MINUTE_NS
 
     def _layout(self, present: tuple[str, ...]) -> _Layout | None:
-        if present in self._layouts:
-            return self._layouts[present]
-        if len(present) > MOST_NAMES or not self._attribution.is_usual(present, ()):
+        layout = self._layouts.get(present)
+        if layout is not None:
+            return layout
+        if len("".join(present)) > LONGEST_NAMES or not self._attribution.is_usual(present, ()):
             return None
         if len(self._layouts) >= REMEMBERED:
             self._layouts.clear()
