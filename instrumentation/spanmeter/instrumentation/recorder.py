@@ -25,6 +25,7 @@ from opentelemetry.trace import (
 
 from spanmeter.instrumentation.guard import report
 from spanmeter.instrumentation.harvest import lineage
+from spanmeter.instrumentation.pipeline import encoding
 from spanmeter.instrumentation.pipeline.attribute_fields import encoded_attributes
 from spanmeter.instrumentation.pipeline.pipeline import Pipeline
 from spanmeter.instrumentation.pipeline.shared import shared
@@ -32,6 +33,9 @@ from spanmeter.instrumentation.version import VERSION
 from spanmeter.metering import attributes as names
 
 Value = str | int | float | bool
+
+_CLIENT: Final = encoding.KINDS[SpanKind.CLIENT]
+"""Of nearly all records: to look a member up takes a while."""
 
 _random: Final = random.Random()  # noqa: S311 (no secret)
 """Not the application's generator: seeded, as in tests and training, that makes the same ids in each run."""
@@ -58,7 +62,7 @@ class Recorder:
 
     def __init__(self, package: str, tracer_provider: TracerProvider | None = None) -> None:
         self.pipeline: Final = shared()
-        self.scope_name: Final = names.SCOPE_PREFIX + package
+        self.scope: Final = encoding.scope(names.SCOPE_PREFIX + package, VERSION)
         # What the tracing gets beside a record is told from it by its scope: it is not metered.
         copies = names.SCOPE_PREFIX if self.pipeline is None else names.TRACING_SCOPE_PREFIX
         self.tracer: Final[Tracer] = get_tracer(
@@ -96,7 +100,8 @@ class Recorder:
             ids = _made_below(parent)
             span = NonRecordingSpan(ids)
         lineage.record_begun(ids, parent)
-        return Recording(self, span, ids, parent, name, kind, start, repeated, attributes)
+        number = _CLIENT if kind is SpanKind.CLIENT else encoding.KINDS[kind]
+        return Recording(self, span, ids, parent, name, number, start, repeated, attributes)
 
 
 class Recording:
@@ -121,7 +126,7 @@ class Recording:
         ids: SpanContext,
         parent: SpanContext,
         name: str,
-        kind: SpanKind,
+        kind: int,
         start: int,
         repeated: Repeated,
         attributes: Mapping[str, Value],
@@ -162,22 +167,25 @@ class Recording:
         if not repeated.keys().isdisjoint(own):
             # Some turned out otherwise in the end.
             own, encoded = {**repeated, **own}, b""
-        pipeline.record(
-            scope_name=self._recorder.scope_name,
-            scope_version=VERSION,
-            name=self._name,
-            trace_id=ids.trace_id,
-            span_id=ids.span_id,
-            parent_span_id=self._parent.span_id,
-            start_ns=self._start,
-            end_ns=end,
-            attributes=own,
-            encoded=encoded,
-            kind=self._kind,
-            failed=failed,
-            trace_flags=ids.trace_flags,
-            trace_state=ids.trace_state.to_header() if ids.trace_state else "",
-        )
+        try:
+            span = encoding.span(
+                trace_id=ids.trace_id,
+                span_id=ids.span_id,
+                name=self._name,
+                kind=self._kind,
+                start_ns=self._start,
+                end_ns=end,
+                attributes=own,
+                encoded=encoded,
+                parent_span_id=self._parent.span_id,
+                status=encoding.STATUS_ERROR if failed else encoding.STATUS_UNSET,
+                trace_state=ids.trace_state.to_header() if ids.trace_state else "",
+                trace_flags=ids.trace_flags,
+            )
+        except Exception as exc:  # noqa: BLE001 - the tracing is still to have its span
+            pipeline.lose("Recording.end", exc)
+        else:
+            pipeline.keep(self._recorder.scope, span)
 
 
 def _made_below(parent: SpanContext) -> SpanContext:

@@ -102,8 +102,11 @@ def covered(span: Open | None) -> None:
 def record_begun(ids: SpanContext, parent: SpanContext) -> None:
     """One of our own records has begun."""
     try:
-        covered(opened_spans.get(parent.span_id))
-        opened(ids.span_id, _OWN)
+        if (outer := opened_spans.get(parent.span_id)) is not None:
+            covered(outer)
+        opened_spans[ids.span_id] = _OWN
+        if len(opened_spans) > MAX_OPEN:
+            opened_spans.popitem(last=False)
     except Exception as exc:  # noqa: BLE001 - on the way of every call, where a wrapper is felt
         report("record_begun", exc)
 

@@ -88,9 +88,11 @@ class Harvester(SpanProcessor):
 
     @guarded
     def _end(self, span: ReadableSpan) -> None:
+        if is_own(_scope(span)[0]):
+            return
         ids = span.get_span_context()
         opened = lineage.ended(ids.span_id) if ids is not None else None
-        if ids is None or is_own(_scope(span)[0]) or not self.on:
+        if ids is None or not self.on:
             return
         if opened is None:
             # It was open before we were here.

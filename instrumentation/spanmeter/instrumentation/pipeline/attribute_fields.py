@@ -76,6 +76,12 @@ def put_attributes(parts: list[bytes], attributes: Mapping[str, object]) -> None
             append(field(9, key_value(name, value)))
 
 
+def encoded_integer(name: str, value: int) -> bytes:
+    """One attribute, a number from 0 to 2**63 - 1, as a field of a `Span` message."""
+    encoded = varint(value)
+    return (_known.get(name) or _learn(name)).before_integer[len(encoded)] + encoded
+
+
 def encoded_attributes(attributes: Mapping[str, object]) -> bytes:
     """The attributes as fields of a `Span` message: within one, they belong to it."""
     parts: list[bytes] = []

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from spanmeter.instrumentation.pipeline.batch import Batch, Record
 from spanmeter.instrumentation.pipeline.directory import DEAD, Directory
-from spanmeter.instrumentation.pipeline.spool import Kept, Spool
+from spanmeter.instrumentation.pipeline.spool import YES, Spool
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -43,6 +43,6 @@ def _write(directory: Directory, batch: Batch, refusals: Sequence[Refusal]) -> i
     lost = 0
     for record, reason in refusals:
         grave.explain(reason)
-        lost += grave.put(record) is not Kept.YES
+        lost += grave.put(record) is not YES
     grave.close(told=True)
     return lost

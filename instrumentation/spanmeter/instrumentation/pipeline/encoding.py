@@ -8,12 +8,23 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
+from opentelemetry.trace import SpanKind
+
 from spanmeter.instrumentation.pipeline.attribute_fields import put_attributes
 from spanmeter.instrumentation.pipeline.protobuf import field, varint
 from spanmeter.instrumentation.pipeline.values import key_value, text
 
 STATUS_UNSET: Final = 0
 STATUS_ERROR: Final = 2
+
+KINDS: Final = {
+    SpanKind.INTERNAL: 1,
+    SpanKind.SERVER: 2,
+    SpanKind.CLIENT: 3,
+    SpanKind.PRODUCER: 4,
+    SpanKind.CONSUMER: 5,
+}
+"""OTLP's numbers are one more than those of the API."""
 
 _ids: Final = struct.Struct(">BB16sBB8s").pack
 _kind_and_times: Final = struct.Struct("<BBBQBQ").pack

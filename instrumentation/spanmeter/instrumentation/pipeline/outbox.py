@@ -12,7 +12,7 @@ from typing import Final
 from spanmeter.instrumentation.pipeline.batch import MAX_BYTES, MAX_RECORDS, Batch, Record
 from spanmeter.instrumentation.pipeline.frames import MAX_PAYLOAD
 from spanmeter.instrumentation.pipeline.rarely import Rarely
-from spanmeter.instrumentation.pipeline.spool import Kept, Spool
+from spanmeter.instrumentation.pipeline.spool import FULL, UNWRITABLE, YES, Spool
 
 MAX_MEMORY: Final = 16 * 1024 * 1024
 """Bytes of records that are kept in memory where they cannot be on disk."""
@@ -73,8 +73,7 @@ class Outbox:
         """Keeps the record; how many wait now. 0 where there is no place for it: then it is counted
         as dropped."""
         with self._lock:
-            kept = len(record.span) <= MAX_PAYLOAD and self._keep(record)
-            if not kept:
+            if len(record.span) > MAX_PAYLOAD or not self._keep(record):
                 self._drop()
                 return 0
             waiting = self.waiting + 1
@@ -163,18 +162,17 @@ class Outbox:
         return True
 
     def _keep(self, record: Record) -> bool:
+        spool = self._spool
         size = len(record.span)
-        if self._memory_bytes + size > MAX_MEMORY and self._spool and not self._to_disk:
+        if not self._to_disk and spool and self._memory_bytes + size > MAX_MEMORY:
             # A collector that is slow is as good as away.
             self._turn_to_disk()
-        if self._to_disk and self._spool is not None and (not self._memory or self._spill()):
-            kept = self._spool.put(record)
-            if kept is not Kept.UNWRITABLE:
-                return kept is Kept.YES
+        if self._to_disk and spool is not None and (not self._memory or self._spill()):
+            kept = spool.put(record)
+            if kept is not UNWRITABLE:
+                return kept is YES
             self._complaints.log(
-                _logger,
-                "cannot write to %s; records are kept in memory",
-                self._spool.directory.path,
+                _logger, "cannot write to %s; records are kept in memory", spool.directory.path
             )
         if self._memory_bytes + size > MAX_MEMORY:
             return False
@@ -188,10 +186,10 @@ class Outbox:
             return False
         while self._memory and self._spool is not None:
             kept = self._spool.put(self._memory[0])
-            if kept is Kept.UNWRITABLE:
+            if kept is UNWRITABLE:
                 return False
             self._forget(1)
-            if kept is Kept.FULL:
+            if kept is FULL:
                 self._settled += 1
                 self._drop()
         return not self._memory

@@ -13,21 +13,13 @@ from opentelemetry.trace import SpanKind
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.pipeline import encoding, lifecycle
+from spanmeter.instrumentation.pipeline.attribute_fields import encoded_integer
 from spanmeter.instrumentation.pipeline.batch import Record
 from spanmeter.instrumentation.pipeline.leftovers import find_leftovers
 from spanmeter.instrumentation.pipeline.process import Process
 from spanmeter.instrumentation.pipeline.settings import PipelineSettings
 from spanmeter.instrumentation.pipeline.status import PipelineStatus
 from spanmeter.metering.attributes import PRODUCER_SEQUENCE
-
-_KINDS: Final = {
-    SpanKind.INTERNAL: 1,
-    SpanKind.SERVER: 2,
-    SpanKind.CLIENT: 3,
-    SpanKind.PRODUCER: 4,
-    SpanKind.CONSUMER: 5,
-}
-"""OTLP's numbers are one more than those of the API."""
 
 _settle: Final = guarded(aside.settle)
 """Waits for the records that another thread has yet to make."""
@@ -66,7 +58,6 @@ class Pipeline:
         start_ns: int,
         end_ns: int,
         attributes: Mapping[str, object],
-        encoded: bytes = b"",
         parent_span_id: int = 0,
         kind: SpanKind = SpanKind.CLIENT,
         failed: bool = False,
@@ -75,38 +66,54 @@ class Pipeline:
         dropped_attributes: int = 0,
     ) -> None:
         """Keeps a record, which is a span on the wire. Times are nanoseconds since 1970; a parent of
-        0 is none. `encoded` are further attributes (`encoded_attributes`), `dropped_attributes` how many the
-        span had, and has no more.
+        0 is none. `dropped_attributes` is how many the span had, and has no more.
 
         With write-ahead it is on disk once this returns. A record that there is no place for is
         counted, logged and told to the collector.
         """
-        process = self._process or self._begin()
-        if process is None:
-            return
-        number = next(process.sequence)
         try:
             span = encoding.span(
                 trace_id=trace_id,
                 span_id=span_id,
                 parent_span_id=parent_span_id,
                 name=name,
-                kind=_KINDS[kind],
+                kind=encoding.KINDS[kind],
                 start_ns=start_ns,
                 end_ns=end_ns,
-                attributes={**attributes, PRODUCER_SEQUENCE: number},
-                encoded=encoded,
+                attributes=attributes,
                 status=encoding.STATUS_ERROR if failed else encoding.STATUS_UNSET,
                 trace_flags=trace_flags,
                 trace_state=trace_state,
                 dropped_attributes=dropped_attributes,
             )
-            waiting = process.outbox.put(Record(_scope(scope_name, scope_version), span))
+            scope = _scope(scope_name, scope_version)
         except Exception as exc:  # noqa: BLE001 - never in the way of the call
-            report("Pipeline.record", exc)
+            self.lose("Pipeline.record", exc)
+        else:
+            self.keep(scope, span)
+
+    def keep(self, scope: bytes, span: bytes) -> None:
+        """Keeps a record that is encoded already, as an `InstrumentationScope` and a `Span` message."""
+        process = self._process or self._begin()
+        if process is None:
+            return
+        try:
+            number = encoded_integer(PRODUCER_SEQUENCE, next(process.sequence))
+            waiting = process.outbox.put(Record(scope, span + number))
+        except Exception as exc:  # noqa: BLE001 - never in the way of the call
+            report("Pipeline.keep", exc)
             process.outbox.drop(1)
             return
         process.sender.notice(waiting)
+
+    @guarded
+    def lose(self, where: str, exc: Exception) -> None:
+        """Counts a record that could not be made: the gap in the sequence is seen by the collector."""
+        report(where, exc)
+        process = self._process or self._begin()
+        if process is not None:
+            next(process.sequence)
+            process.outbox.drop(1)
 
     @guarded
     def adopt(self) -> None:

@@ -35,6 +35,12 @@ class Kept(Enum):
     """The disk refuses."""
 
 
+YES: Final = Kept.YES
+FULL: Final = Kept.FULL
+UNWRITABLE: Final = Kept.UNWRITABLE
+"""The members: to look one up in its class takes as long as to write a byte."""
+
+
 class Spool:
     """Segments that this process writes and delivers. Any thread may `put`; one thread delivers."""
 
@@ -47,20 +53,20 @@ class Spool:
         self._scopes: dict[bytes, int] = {}
         """Scopes that the last segment has a frame of, and their numbers there."""
         self._dropped = 0
-        self._refusal = Kept.YES
+        self._refusal = YES
         self._refused_until = 0.0
 
     def put(self, record: Record) -> Kept:
         """Writes the record. Once this returns `Kept.YES` it outlives the process."""
         with self._lock:
-            if self._refusal is not Kept.YES and time.monotonic() < self._refused_until:
+            if self._refusal is not YES and time.monotonic() < self._refused_until:
                 return self._refusal
             try:
                 kept = self._append(record)
             except OSError as error:
                 _logger.debug("cannot write to %s", self.directory.path, exc_info=error)
-                kept = Kept.UNWRITABLE
-            if kept is not Kept.YES:
+                kept = UNWRITABLE
+            if kept is not YES:
                 self._refused_until = time.monotonic() + _LOOK_AGAIN
             self._refusal = kept
             return kept
@@ -135,13 +141,13 @@ class Spool:
                 segment = self._begin()
                 framed = self._framed(record)
             if not self.directory.extend(segment, len(framed)):
-                return Kept.FULL
+                return FULL
         segment.append(framed)
         if number is None or not self._scopes:
             self._scopes[record.scope] = len(self._scopes)
         if self._sync:
             segment.sync()
-        return Kept.YES
+        return YES
 
     def _framed(self, record: Record) -> bytes:
         """The record as a frame, and before it its scope, of which there is none in the segment yet."""
