@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, cast
+from weakref import ReferenceType
 
 from opentelemetry.context import Context, create_key, get_value
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from spanmeter.instrumentation.attempt import Attempt, first_seen
 from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading
-from spanmeter.instrumentation.entering import Entry
+from spanmeter.instrumentation.entering import ENTRY, Entry
 from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.recorder import Recorder, Repeated
 from spanmeter.metering import attributes as names
@@ -31,6 +32,7 @@ class Call:
     """
 
     __slots__ = (
+        "__weakref__",
         "_attributes",
         "_current",
         "_recorder",
@@ -134,7 +136,17 @@ class Call:
 
 def current_call(context: Context | None = None) -> Call | None:
     """The call in whose course this code runs, if any."""
-    return cast("Call | None", get_value(_CALL, context))
+    call = cast("Call | ReferenceType[Call] | None", get_value(_CALL, context))
+    return call() if isinstance(call, ReferenceType) else call
+
+
+def outliving(context: Context) -> Context:
+    """The context for a thread that is started in it and may live on: it keeps no call alive, with the
+    request's body, and nothing that was entered before."""
+    kept = {name: value for name, value in context.items() if name != ENTRY}
+    if isinstance(call := kept.get(_CALL), Call):
+        kept[_CALL] = ReferenceType(call)
+    return Context(kept)
 
 
 class Calling(Entry):

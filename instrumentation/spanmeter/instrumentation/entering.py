@@ -14,7 +14,7 @@ from opentelemetry.context import Context, attach, create_key, get_current, get_
 
 from spanmeter.instrumentation.guard import guarded
 
-_ENTRY: Final = create_key("spanmeter-entry")
+ENTRY: Final = create_key("spanmeter-entry")
 
 
 class Entry:
@@ -35,7 +35,7 @@ class Entry:
         self.owner = owner
         self.outer = get_current() if outer is None else outer
         # In one go: each `set_value` copies the context.
-        attach(Context({**context, **values, _ENTRY: self}))
+        attach(Context({**context, **values, ENTRY: self}))
 
     def __enter__(self) -> Self:
         return self
@@ -52,11 +52,11 @@ class Entry:
     def leave(self) -> None:
         """Makes current again what was current before; does nothing where this entry is not in
         force."""
-        entry = get_current().get(_ENTRY)
+        entry = get_current().get(ENTRY)
         while entry is not self:
             if entry is None:
                 return
-            entry = get_value(_ENTRY, cast("Entry", entry).outer)
+            entry = get_value(ENTRY, cast("Entry", entry).outer)
         attach(self.outer)
 
     @staticmethod
@@ -64,9 +64,9 @@ class Entry:
     def leave_last_of(owner: object) -> None:
         """Leaves the owner's innermost entry, and with it any that were entered inside and not
         left."""
-        entry = cast("Entry | None", get_value(_ENTRY))
+        entry = cast("Entry | None", get_value(ENTRY))
         while entry is not None and entry.owner is not owner:
-            entry = cast("Entry | None", get_value(_ENTRY, entry.outer))
+            entry = cast("Entry | None", get_value(ENTRY, entry.outer))
         if entry is not None:
             attach(entry.outer)
 

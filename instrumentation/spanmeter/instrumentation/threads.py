@@ -7,14 +7,13 @@ goes through `submit`.
 import os
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from typing import Any, Final
 
 import wrapt
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context, attach, get_current
 
+from spanmeter.instrumentation.call import outliving
 from spanmeter.instrumentation.carrying import Carried
-from spanmeter.instrumentation.entering import within
 from spanmeter.instrumentation.guard import guarded
 
 THREAD_CONTEXT: Final = "SPANMETER_THREAD_CONTEXT"
@@ -58,7 +57,7 @@ def _inherit(thread: threading.Thread) -> None:
     context = get_current()
     if context and thread.ident is None and not is_of(made_of(thread), SHARED):
         # On the thread itself, so that a `run` of its own class is covered too.
-        thread.run = _running_in(context, thread, thread.run)  # type: ignore[method-assign]
+        thread.run = _running_in(outliving(context), thread, thread.run)  # type: ignore[method-assign]
 
 
 def _running_in(
@@ -66,11 +65,14 @@ def _running_in(
 ) -> Callable[[], None]:
     def run_in_context() -> None:
         vars(thread).pop("run", None)  # or the thread would keep itself alive
-        # Where threads inherit what their starter had, as Python may be told to, there is no more to do.
-        with nullcontext() if get_current() is context else within(context):
-            run()
+        # For good: nothing leads back to what the thread may have inherited, as Python may be told to have it.
+        _attach(context)
+        run()
 
     return run_in_context
+
+
+_attach: Final = guarded(attach)
 
 
 def is_of(module: str, packages: Iterable[str]) -> bool:

@@ -19,8 +19,11 @@ MAX_KEPT: Final = 1024 * 1024
 """Bytes of a stream kept in case its usage never comes: some 4,000 events, of a token or more each.
 """
 
-MEDIA: Final = ("audio/", "image/", "video/", "application/octet-stream")
+MEDIA: Final = ("audio/", "image/", "video/")
 """Starts of content types of bodies that are what the model made, and nothing else."""
+
+BYTES: Final = "application/octet-stream"
+"""Start of the content type of what the model made, or of a file of results."""
 
 JSON: Final = "application/json"
 """Start of the content type of most answers, and of none that is framed."""
@@ -196,11 +199,13 @@ def read_whole(content_type: str, body: bytes, attempt: Attempt, call: Call) -> 
 
 def watcher_for(content_type: str, attempt: Attempt, call: Call) -> Watcher:
     """The watcher for a body of this content type."""
+    if content_type.startswith(MEDIA):
+        return MediaWatcher()
     if call.endpoint.results is not None:
         return ResultsWatcher(call, call.endpoint.results)
     stated = call.endpoint.framing
     framing = stated() if stated is not None else framing_of(content_type)
     if framing is None:
-        said_nothing = content_type.startswith(MEDIA)
+        said_nothing = content_type.startswith(BYTES)
         return MediaWatcher() if said_nothing else BodyWatcher(attempt, call.endpoint)
     return EventWatcher(attempt, call.endpoint, framing, hides_usage=call.hides_usage)

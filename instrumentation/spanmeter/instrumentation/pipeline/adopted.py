@@ -1,5 +1,6 @@
 """The records of processes that died before they could deliver them."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +16,16 @@ LOOK_EVERY: Final = 5.0
 
 
 class Adopted:
-    """Takes over, one after the other, the segments in a directory that nobody owns any more."""
+    """Takes over, one after the other, the segments in a directory that nobody owns any more.
 
-    def __init__(self, directory: Directory, mine: Callable[[], set[Path]]) -> None:
+    With `once` only those that are there at first: not what is put there meanwhile.
+    """
+
+    def __init__(
+        self, directory: Directory, mine: Callable[[], set[Path]], *, once: bool = False
+    ) -> None:
         self._directory = directory
+        self._once = once
         self._mine = mine
         self._found: Iterator[Segment] = iter(())
         self._segment: Segment | None = None
@@ -71,7 +78,7 @@ class Adopted:
         if segment is None:
             if time.monotonic() < self._look_at:
                 return None
-            self._look_at = time.monotonic() + LOOK_EVERY
+            self._look_at = math.inf if self._once else time.monotonic() + LOOK_EVERY
             self._directory.clean()
             self._found = self._directory.adopt(self._mine())
             segment = next(self._found, None)

@@ -33,7 +33,7 @@ def drain(
         return time.monotonic() < deadline
 
     delivery = Delivery(destination, wait)
-    adopted = Adopted(directory.dead() if dead else directory, set)
+    adopted = Adopted(directory.dead() if dead else directory, set, once=True)
     try:
         with suppress_instrumentation():
             refused = _deliver_all(adopted, delivery, directory, deadline)

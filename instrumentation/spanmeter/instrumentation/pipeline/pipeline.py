@@ -134,10 +134,11 @@ class Pipeline:
         """Delivers what it can in so many seconds (by default `exit_timeout`), and leaves the rest on
         disk, for the next process of the service. What is recorded later goes there too."""
         patience = self.settings.exit_timeout if timeout is None else timeout
+        deadline = time.monotonic() + patience
         _settle(patience)
         process = self._process
         if process is not None:
-            process.end(patience)
+            process.end(max(0.0, deadline - time.monotonic()))
 
     def status(self) -> PipelineStatus:
         """Where records go, and what became of those of this process."""

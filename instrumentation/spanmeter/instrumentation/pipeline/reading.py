@@ -1,5 +1,6 @@
 """Reads the records of a segment, a batch at a time."""
 
+import logging
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,6 +10,8 @@ from spanmeter.instrumentation.pipeline.segment import HEADER_BYTES, Segment
 
 _RECORD: Final = int(Kind.RECORD)
 """Nearly all frames: to compare with the member itself takes four times as long."""
+
+_logger: Final = logging.getLogger(__name__)
 
 _WINDOW: Final = MAX_BYTES + 64 * 1024
 
@@ -49,7 +52,8 @@ class Reader:
         self.position = self._segment.settled
 
     def _understood(self, each: Frame, end: int) -> Record | None:
-        self.damaged += each.skipped
+        if each.skipped:
+            self._pass_over(each.skipped)
         kind = each.kind
         if kind == _RECORD:
             if end > self._segment.settled:
@@ -59,6 +63,15 @@ class Reader:
         elif kind == Kind.SCOPE:
             self._scopes[each.scope] = each.payload
         return None
+
+    def _pass_over(self, count: int) -> None:
+        if not self.damaged:
+            _logger.error(
+                "%s is damaged: what lay in %d bytes and more is lost, the rest is delivered",
+                self._segment.path,
+                count,
+            )
+        self.damaged += count
 
     def _frames(self) -> Iterator[tuple[Frame, int]]:
         """The frames from here on, and where each ends in the file."""

@@ -105,19 +105,18 @@ class Segment:
             os.ftruncate(self._descriptor, size)
         self.reserved = size
 
-    def append(self, framed: bytes) -> None:
-        """Writes a frame, for which there must be room. Raises `OSError`."""
+    def append(self, framed: bytes, *, sync: bool = False) -> None:
+        """Writes a frame, for which there must be room; with `sync` it waits until the disk has it. Raises
+        `OSError`: then the next is written over it."""
         written = os.pwrite(self._descriptor, framed, self.written)
         if written != len(framed):
             raise OSError(f"{self.path}: a record was not written whole")
+        if sync:
+            os.fdatasync(self._descriptor)
         self.written += written
 
     def has_room(self, size: int) -> bool:
         return self.written + size <= self.reserved
-
-    def sync(self) -> None:
-        """Waits until the disk has what was written."""
-        os.fdatasync(self._descriptor)
 
     def read(self, position: int, size: int) -> bytes:
         """What is written from `position` on, at most `size` bytes."""

@@ -84,7 +84,7 @@ class Sender:
         self._hurry.set()
         self._called.set()
         if not self._is_delivered(target) and not self._start():
-            self._deliver_here(target)
+            self._deliver_here(target, deadline)
         with self._progress:
             self._progress.wait_for(is_over, deadline - time.monotonic())
         return self._is_delivered(target) and self._not_delivered() == failed_before
@@ -178,11 +178,11 @@ class Sender:
         source.settle(batch)
         return True
 
-    def _deliver_here(self, target: int) -> None:
-        """Delivers without a thread, until something fails."""
+    def _deliver_here(self, target: int, deadline: float) -> None:
+        """Delivers without a thread, until something fails or it is time to stop."""
         with self._here, suppress_instrumentation():
             while not self._is_delivered(target) and self._step():
-                if self.tally.failure is not None:
+                if self.tally.failure is not None or time.monotonic() >= deadline:
                     return
 
     def _is_ripe(self) -> bool:

@@ -142,11 +142,9 @@ class Spool:
                 framed = self._framed(record)
             if not self.directory.extend(segment, len(framed)):
                 return FULL
-        segment.append(framed)
+        segment.append(framed, sync=self._sync)
         if number is None or not self._scopes:
             self._scopes[record.scope] = len(self._scopes)
-        if self._sync:
-            segment.sync()
         return YES
 
     def _framed(self, record: Record) -> bytes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.pipeline.segment import HEADER_BYTES
 from unit.instrumentation.pipeline.making import pipeline, record
 from unit.instrumentation.pipeline.receivers import Receiver, Reply, plain
@@ -68,7 +70,7 @@ def test_the_spool_is_for_its_user_alone(spool: Path, collector: Receiver) -> No
 
 
 def test_a_torn_tail_and_a_damaged_record_take_no_other_along(
-    spool: Path, collector: Receiver
+    spool: Path, collector: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = leave_behind(spool, 10, collector)
     (segment,) = left(spool)
@@ -85,6 +87,7 @@ def test_a_torn_tail_and_a_damaged_record_take_no_other_along(
     delivered = [span_id for span_id in collector.span_ids if span_id != last]
     assert delivered == [span_id for span_id in made[:-1] if span_id in delivered]
     assert len(delivered) == 8
+    assert caplog.text.count(f"{segment} is damaged") == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", bytes(HEADER_BYTES), bytes(5000)])
@@ -295,6 +298,51 @@ def test_a_record_can_be_made_to_wait_for_the_disk(spool: Path, collector: Recei
     assert sending.flush(60)
     assert collector.span_ids == made
     sending.shutdown()
+
+
+def test_a_disk_that_does_not_confirm_counts_no_record_twice(
+    spool: Path, collector: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is kept in memory, and what was written of it is written over."""
+    confirm = os.fdatasync
+    refusing = [True]
+
+    def confirmed(descriptor: int) -> None:
+        if refusing:
+            raise OSError("the disk does not answer")
+        confirm(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", confirmed)
+    with collector.away():
+        sending = pipeline(spool, collector.address, SPANMETER_SPOOL_SYNC="always")
+        made = [record(sending) for _ in range(5)]
+        assert sending.status().pending == 5
+    assert sending.flush(60)
+    refusing.clear()
+    made += [record(sending) for _ in range(5)]
+    assert sending.flush(60)
+    status = sending.status()
+    assert (status.kept, status.pending, status.delivered, status.dropped) == (10, 0, 10, 0)
+    assert collector.span_ids == made
+    sending.shutdown()
+
+
+def test_the_end_is_put_off_no_longer_than_it_may_be(spool: Path, collector: Receiver) -> None:
+    """For records that another thread has yet to make, and for the collector, together."""
+    collector.replies.append(Reply("UNAVAILABLE", delay=12.0))
+    busy = threading.Event()
+
+    def wait() -> None:
+        busy.wait(60)
+
+    aside.put(wait)
+    sending = pipeline(spool, collector.address)
+    record(sending)
+    began = time.monotonic()
+    sending.shutdown(4)
+    took = time.monotonic() - began
+    busy.set()
+    assert took < 7.0
 
 
 def test_a_segment_without_a_name_is_cleaned_away(spool: Path, collector: Receiver) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from spanmeter.instrumentation.commands.answer import Answer
 from spanmeter.instrumentation.commands.spool import spool as command
+from spanmeter.instrumentation.pipeline import adopted
 from unit.instrumentation.pipeline.making import pipeline, record
 from unit.instrumentation.pipeline.receivers import Receiver, Reply
 
@@ -98,7 +99,9 @@ def test_refused_records_are_shown_and_can_be_sent_again(
     ((row,), answer) = invoke("status")
     assert (row["dead"], row["waiting"]) == (4, 0)
     assert answer.notes == [f"{row['spool']}: 4 refused: gRPC status 3: no such unit"]
-    ((row,), answer) = invoke("flush", "--dead")
+    # What is refused again is not sent a third time.
+    monkeypatch.setattr(adopted, "LOOK_EVERY", 0.0)
+    ((row,), answer) = invoke("flush", "--dead", "--timeout", "20")
     assert (row["refused"], answer.exit_code) == (4, 1)
     assert invoke("status")[0][0]["dead"] == 4, "they are there once"
 
