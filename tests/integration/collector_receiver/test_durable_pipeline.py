@@ -31,7 +31,7 @@ SMALL = 512 * 1024
 """Bytes of a spool that an outage fills."""
 LARGE = 512 * 1024 * 1024
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240 + 5 * OUTAGE)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(480 + 5 * OUTAGE)]
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def recorded(output: Path) -> list[int]:
 
 
 def wait_until(fulfilled: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not fulfilled():
         assert time.monotonic() < deadline
         time.sleep(0.05)
