@@ -16,6 +16,7 @@ import otlp
 from spanmeter.collector_receiver.decode import decode
 from spanmeter.collector_receiver.kept_values import kept
 from spanmeter.collector_receiver.received import Received
+from spanmeter.metering import attributes as names
 from spanmeter.metering.attribution import PLACES, RESOURCE, Attribution
 from spanmeter.metering.dialects import DIALECTS, Dialect
 from spanmeter.metering.meter import Meter
@@ -28,6 +29,13 @@ NOW = datetime.now(UTC)
 METER = Meter(Rates.pinned())
 SECRET = "the patient's name is not told to anybody, and neither is what he came to the doctor for"
 """Longer than any word that a usage block may have."""
+
+USUAL: Mapping[str, otlp.Value] = {
+    names.PROVIDER_NAME: "openai",
+    names.REQUEST_MODEL: "gpt-4o",
+    names.INPUT_TOKENS: 7,
+    names.OUTPUT_TOKENS: 7,
+}
 
 ELSEWHERE = [
     place for listed in PLACES.values() for place in listed if not place.startswith(RESOURCE)
@@ -103,18 +111,10 @@ def test_a_usual_call_of_every_dialect_is_one() -> None:
         attributes = {
             dialect.operation[0]: next(iter(dialect.calls)),
             **otlp.CALL,
-            **dict.fromkeys(dialect.total, 7),
             **{
-                place: "gpt-4o"
-                for name, places in dialect.places.items()
-                if name.endswith("request.model")
-                for place in places
-            },
-            **{
-                place: 7
-                for name, places in dialect.places.items()
-                if name.endswith("put_tokens")
-                for place in places
+                place: usual
+                for name, usual in USUAL.items()
+                for place in dialect.places.get(name, ())
                 if "/" not in place
             },
         }
