@@ -4,6 +4,7 @@
     ├── DatabaseUnavailable     try again later, nothing is lost by waiting
     │   └── SchemaOutOfDate     ... and only after `spanmeter db migrate`
     ├── UnknownDimension        a report by something the ledger does not know
+    ├── AdjustmentRefused       a correction that contradicts what is booked, or itself
     ├── EmbeddedDatabaseError   the embedded PostgreSQL cannot run here
     └── MissingExtra            a part of spanmeter is not installed
 
@@ -25,6 +26,10 @@ class SchemaOutOfDate(DatabaseUnavailable):
 
 class UnknownDimension(StorageError):
     """A report was asked for by a name that is no dimension of the ledger."""
+
+
+class AdjustmentRefused(StorageError):
+    """A correction is booked already with another content, or is none that the ledger takes."""
 
 
 class EmbeddedDatabaseError(StorageError):
