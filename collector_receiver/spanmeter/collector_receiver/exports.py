@@ -25,6 +25,8 @@ from spanmeter.collector_receiver.fair_queue import QueueFull
 from spanmeter.collector_receiver.handler_shares import HandlerShares, TooManyAtOnce
 from spanmeter.collector_receiver.ingest import Ingest
 from spanmeter.collector_receiver.refusals import TryAgain, Unusable
+from spanmeter.collector_receiver.refused_attempts import AttemptCounts
+from spanmeter.collector_receiver.sender import WRONG_TENANT, Sender
 from spanmeter.collector_receiver.submission import Rejection
 
 logger = logging.getLogger(__name__)
@@ -38,24 +40,35 @@ FULL_SUCCESS: Final = ExportTraceServiceResponse().SerializeToString()
 class Exports:
     """Takes export requests, and answers after the commit. A request waits for it at most `hold` seconds.
 
-    `at_once` is how many requests can be under way; one sender may have three quarters of them.
+    `at_once` is how many requests can be under way; one sender may have three quarters of them. Spans of tenants that
+    their key is not bound to are among the `attempts`.
     """
 
-    def __init__(self, ingest: Ingest, *, at_once: int, hold: float) -> None:
+    def __init__(
+        self, ingest: Ingest, attempts: AttemptCounts, *, at_once: int, hold: float
+    ) -> None:
         self._ingest = ingest
+        self._attempts = attempts
         self._shares = HandlerShares(at_once)
         self._hold = hold
 
-    def __call__(self, body: bytes, sender: str, *, patience: float = math.inf) -> bytes:
+    def __call__(
+        self, body: bytes, sender: Sender, peer: str, *, patience: float = math.inf
+    ) -> bytes:
         """Store what a serialized `ExportTraceServiceRequest` holds; the response, serialized.
 
         `patience` is how many seconds this client can be kept waiting; past it, its spans are committed all the same.
         Raises `Refused`.
         """
-        with _refusals(len(body)), self._shares.taken_by(sender):
+        with _refusals(len(body)), self._shares.taken_by(sender.turn):
             accepted = self._ingest(body, sender)
             rejected = accepted.confirmed(max(0.0, min(patience, self._hold)))
-        return _response(rejected, accepted.spans) if rejected else FULL_SUCCESS
+        if not rejected:
+            return FULL_SUCCESS
+        wrong = sum(reason == WRONG_TENANT for reason, _ in rejected)
+        if wrong and sender.grant is not None:
+            self._attempts.add(WRONG_TENANT, sender.grant.key_id, peer, wrong)
+        return _response(rejected, accepted.spans)
 
 
 @contextmanager

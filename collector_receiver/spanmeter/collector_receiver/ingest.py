@@ -15,6 +15,7 @@ from spanmeter.collector_receiver.journal_segment import Entry
 from spanmeter.collector_receiver.numbered_records import producers_of
 from spanmeter.collector_receiver.received import Received
 from spanmeter.collector_receiver.rows import rows_of
+from spanmeter.collector_receiver.sender import Sender
 from spanmeter.collector_receiver.submission import Rejection, Submission
 from spanmeter.metering.dialects import is_tracing_copy
 from spanmeter.metering.meter import Meter
@@ -53,14 +54,15 @@ class Ingest:
         self._max_attributes = max_attributes
         self._at_once = Semaphore(AT_ONCE)
 
-    def __call__(self, body: bytes, sender: str = "") -> Accepted:
+    def __call__(self, body: bytes, sender: Sender) -> Accepted:
         """Decode and meter a serialized export request, and queue it to be committed in its sender's turn.
 
         Raises `Undecodable`, `QueueFull` or `NotCommitted`, and then nothing of it is stored.
         """
         with self._at_once:
             received = decode(body, max_spans=self._max_spans, max_attributes=self._max_attributes)
-            submission = self._metered(received, Entry(body, datetime.now(UTC)), sender)
+            entry = Entry(body, datetime.now(UTC), sender.grant)
+            submission = self._metered(received, entry, sender.turn)
         self._submit(submission)
         copies = sum(is_tracing_copy(span) for span, _ in received)
         others = len(received) - submission.rows - copies
@@ -82,8 +84,14 @@ class Ingest:
         else:
             submission.settle([])
 
-    def _metered(self, received: list[Received], entry: Entry, sender: str) -> Submission:
-        batch, rejected = rows_of(self._meter, received, entry.received_at)
+    def _metered(self, received: list[Received], entry: Entry, turn: str) -> Submission:
+        batch, rejected = rows_of(self._meter, received, entry.received_at, entry.grant)
         return Submission(
-            batch, rejected, entry.body, sender, producers_of(received), entry.received_at
+            batch,
+            rejected,
+            entry.body,
+            turn,
+            producers_of(received),
+            entry.received_at,
+            entry.grant,
         )

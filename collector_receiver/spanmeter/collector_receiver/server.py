@@ -7,6 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from spanmeter.collector_receiver.authentication import Anybody, Authentication, Senders
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.database_watch import DatabaseWatch
@@ -20,7 +21,9 @@ from spanmeter.collector_receiver.http_service import HttpService
 from spanmeter.collector_receiver.ingest import Ingest
 from spanmeter.collector_receiver.instruments import Readings
 from spanmeter.collector_receiver.journal import Journal
+from spanmeter.collector_receiver.key_ring import KeyRing
 from spanmeter.collector_receiver.pinned_meter import pinned_meter
+from spanmeter.collector_receiver.refused_attempts import AttemptCounts
 from spanmeter.collector_receiver.replaying import Replaying
 from spanmeter.collector_receiver.settings import CollectorSettings
 from spanmeter.collector_receiver.telemetry import Telemetry
@@ -79,18 +82,22 @@ class Collector:
         self._replaying = None if self._journal is None else Replaying(self._journal, ingest.replay)
         self._housekeeping = Housekeeping(settings.dsn, settings.max_age)
         self._watch = DatabaseWatch(settings.dsn, counting=_is_first(settings))
-        exports = Exports(ingest, at_once=settings.handlers, hold=settings.hold)
+        attempts = AttemptCounts()
+        self._keys = KeyRing(settings.dsn, attempts) if settings.needs_key else None
+        senders = self._senders(attempts)
+        exports = Exports(ingest, attempts, at_once=settings.handlers, hold=settings.hold)
         self._threads = ThreadPoolExecutor(
             settings.handlers, thread_name_prefix="spanmeter-handler"
         )
         self._grpc = GrpcServer(
-            GrpcService(exports, self._counters, deadline_margin=settings.deadline_margin),
+            GrpcService(exports, senders, self._counters, deadline_margin=settings.deadline_margin),
             self._threads,
             max_bytes=settings.max_request_bytes,
             shared=settings.shared,
         )
         self._http_service = HttpService(
             exports,
+            senders,
             self._telemetry.page,
             self._counters,
             self._threads,
@@ -122,6 +129,8 @@ class Collector:
         """Listen and serve. Raises `CannotListen`, and `UnusableCertificate`."""
         self._addresses = addresses = self._listening()
         self._committer.start()
+        if self._keys is not None:
+            self._keys.start()
         if self._replaying is not None:
             self._replaying.start()
         self._housekeeping.start()
@@ -131,6 +140,18 @@ class Collector:
         if addresses.http is not None:
             self._http.start()
         logger.info("receiving OTLP on %s; decoder: %s", addresses, DECODER)
+
+    def _senders(self, attempts: AttemptCounts) -> Senders:
+        settings = self._settings
+        if self._keys is not None:
+            waiting = settings.handlers // 4
+            return Authentication(self._keys, attempts, at_once=waiting, hold=settings.hold)
+        if settings.auth is False:
+            logger.warning(
+                "no key is asked for: whoever reaches %s can write usage of any tenant",
+                " or ".join(filter(None, (settings.grpc, settings.http))),
+            )
+        return Anybody()
 
     def _readings(self) -> Readings:
         journal = self._journal
@@ -168,6 +189,8 @@ class Collector:
         self._http.stop(grace)
         self._grpc.stop(grace).wait()
         self._http.join()
+        if self._keys is not None:
+            self._keys.stop()
         if self._replaying is not None:
             self._replaying.stop()
         self._committer.close(max(0.0, deadline - time.monotonic()))

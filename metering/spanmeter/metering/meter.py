@@ -61,6 +61,8 @@ class Told(NamedTuple):
     dialect: str
     scope_name: str
     scope_version: str
+    key_id: str | None = None
+    """The API key it was sent with: of the transport, not of the span."""
 
 
 GROUPS: Final = (When, Who, Called, Outcome, Tokens, Counted, Charge, Told)

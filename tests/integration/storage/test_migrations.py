@@ -39,7 +39,7 @@ FROM pg_indexes WHERE schemaname = 'public'
 UNION ALL
 SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(pg_trigger.oid), '', '', ''
 FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
-WHERE relnamespace = 'public'::regnamespace AND tgname NOT LIKE 'ts_%'
+WHERE relnamespace = 'public'::regnamespace AND tgname NOT LIKE 'ts_%' AND NOT tgisinternal
 UNION ALL
 SELECT 'view', viewname, definition, '', '', '', '' FROM pg_views WHERE schemaname = 'public'
 ORDER BY 1, 2, 3, 4
