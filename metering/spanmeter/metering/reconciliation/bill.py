@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from spanmeter.metering.rates import STANDARD_TIERS
+from spanmeter.metering.catalogue import STANDARD_TIERS
 
 STANDARD: Final = "standard"
 
