@@ -16,6 +16,7 @@ COMMANDS = {
     "collector": "spanmeter.console.commands.collector:collector",
     "db": "spanmeter.console.commands.db:db",
     "report": "spanmeter.console.commands.report:report",
+    "keys": "spanmeter.console.commands.keys:keys",
     "redrive": "spanmeter.console.commands.redrive:redrive",
     "demo": "spanmeter.console.commands.demo:demo",
 }

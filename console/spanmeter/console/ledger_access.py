@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from spanmeter.console.extras import require
 from spanmeter.console.failures import JobFailed, UnusableSetting
 from spanmeter.console.settings import Settings
-from spanmeter.storage.connection import Connection, connect
+from spanmeter.storage.connection import Connection, connect, database_errors
 from spanmeter.storage.migrations import migrations, pending
 
 _SECRETS = {"password", "sslpassword", "oauth_client_secret"}
@@ -44,6 +44,15 @@ def reading(dsn: str) -> Generator[Connection]:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         with connection.transaction():
+            yield connection
+
+
+@contextmanager
+def changing(settings: Settings) -> Generator[Connection]:
+    """A connection for changing an up-to-date ledger, in autocommit."""
+    with ledger_dsn(settings) as dsn:
+        refuse_outdated(dsn)
+        with closing(connect(dsn)) as connection, database_errors():
             yield connection
 
 

@@ -23,6 +23,7 @@ def collector_settings(settings: Settings, dsn: str) -> "CollectorSettings":
         grpc=settings.grpc,
         http=settings.http,
         workers=settings.workers,
+        auth=settings.auth,
         tls=_tls(settings),
         journal=journal_directory(settings, dsn),
     )

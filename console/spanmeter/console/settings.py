@@ -16,6 +16,10 @@ ENVIRONMENT_PREFIX: Final = "SPANMETER_"
 DEFAULT_FILE: Final = Path("spanmeter.toml")
 LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+_TRUTH: Final = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
 DURABILITY: Final = ("journal+db", "db")
 
 
@@ -37,7 +41,7 @@ class Settings:
     """Every setting that a flag, a `SPANMETER_*` variable or a key of the TOML file can give.
 
     `dsn` may hold a password: it is left out of the repr. `grpc` and `http` are `HOST:PORT`; the
-    defaults are reachable from this machine only, because nothing authenticates senders yet.
+    defaults are reachable from this machine only, and then no key is asked for unless `auth` says so.
     `attribution` names by dimension the places where spans carry it (see `Attribution`).
     """
 
@@ -49,6 +53,7 @@ class Settings:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_authority: Path | None = None
+    auth: bool | None = None
     attribution: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     journal: Path | None = None
     durability: str = "journal+db"
@@ -129,6 +134,13 @@ def _number(value: object) -> int:
     return int(text)
 
 
+def _yes_or_no(value: object) -> bool:
+    text = str(value).lower()
+    if text not in _TRUTH:
+        raise ValueError(f"{text!r} is neither true nor false")
+    return _TRUTH[text]
+
+
 def _path(value: object) -> Path:
     return Path(value if isinstance(value, Path) else _text(value)).expanduser()
 
@@ -181,6 +193,7 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
     "tls_certificate": _path,
     "tls_key": _path,
     "tls_client_authority": _path,
+    "auth": _yes_or_no,
     "attribution": _attribution,
     "journal": _path,
     "durability": _one_of(*DURABILITY),
