@@ -17,6 +17,7 @@ COMMANDS = {
     "db": "spanmeter.console.commands.db:db",
     "report": "spanmeter.console.commands.report:report",
     "keys": "spanmeter.console.commands.keys:keys",
+    "reconcile": "spanmeter.console.commands.reconcile:reconcile",
     "redrive": "spanmeter.console.commands.redrive:redrive",
     "demo": "spanmeter.console.commands.demo:demo",
 }

@@ -20,6 +20,8 @@ _EXPECTED: Final = (
     ("spanmeter.collector_receiver.server", "CannotListen"),
     ("spanmeter.collector_receiver.journal", "CannotJournal"),
     ("spanmeter.console.demo.processes", "ChildFailed"),
+    ("spanmeter.console.bills.provider_api", "ProviderRefused"),
+    ("spanmeter.metering.reconciliation.bill", "UnreadableBill"),
 )
 
 

@@ -25,16 +25,25 @@ class Made(NamedTuple):
 
     reconciliation_id: UUID
     provider: str
+    providers: Sequence[str]
     since: date
     until: date
     closed_at: datetime | None
     currency: str
+    account: str | None
     attributed: Decimal
     billed: Decimal
     sources: Sequence[str]
     made_at: datetime
     made_by: str
     posted: Decimal
+
+    @property
+    def asked(self) -> Asked:
+        """Which rows were compared."""
+        return Asked(
+            self.providers, self.since, self.until, self.currency, self.account, self.closed_at
+        )
 
 
 def save(
@@ -53,8 +62,9 @@ def save(
         cursor.execute(
             _SQL["save"],
             (
-                *(reconciliation_id, found.provider, asked.since, asked.until, asked.closed_at),
-                *(asked.currency, found.attributed, found.billed, list(sources)),
+                *(reconciliation_id, found.provider, list(asked.providers)),
+                *(asked.since, asked.until, asked.closed_at, asked.currency, asked.account),
+                *(found.attributed, found.billed, list(sources)),
             ),
         )
         cursor.executemany(_SQL["save_variance"], rows)

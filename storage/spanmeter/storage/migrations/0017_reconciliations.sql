@@ -7,6 +7,8 @@ CREATE TABLE reconciliations (
     until date NOT NULL CHECK (until > since),
     closed_at timestamptz,
     currency text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    account text,
+    providers text[] NOT NULL,
     attributed numeric NOT NULL,
     billed numeric NOT NULL,
     sources text[] NOT NULL,
@@ -43,6 +45,8 @@ COMMENT ON COLUMN reconciliations.since IS 'First day, UTC.';
 COMMENT ON COLUMN reconciliations.until IS 'The day after the last, UTC.';
 COMMENT ON COLUMN reconciliations.closed_at IS 'When the books were closed: what was booked later is late. NULL: nothing is.';
 COMMENT ON COLUMN reconciliations.currency IS 'Currency of all amounts, ISO 4217.';
+COMMENT ON COLUMN reconciliations.account IS 'The dimension that names the provider''s project or workspace, if any.';
+COMMENT ON COLUMN reconciliations.providers IS 'The names that the ledger has for the provider.';
 COMMENT ON COLUMN reconciliations.attributed IS 'Cost that was booked for tenants in time.';
 COMMENT ON COLUMN reconciliations.billed IS 'The sum of the bill: attributed and all variances.';
 COMMENT ON COLUMN reconciliations.sources IS 'What the bill was read from.';

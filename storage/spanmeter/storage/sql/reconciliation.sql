@@ -152,8 +152,8 @@ ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11;
 -- save --
 -- Keep a comparison.
 INSERT INTO reconciliations
-    (reconciliation_id, provider, since, until, closed_at, currency, attributed, billed, sources)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s);
+    (reconciliation_id, provider, providers, since, until, closed_at, currency, account, attributed, billed, sources)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- save_variance --
 -- Keep what one cause adds to one cell.
@@ -164,7 +164,8 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s);
 -- all --
 -- The comparisons, latest first, each with what was booked because of it.
 SELECT
-    reconciliation_id, provider, since, until, closed_at, currency, attributed, billed, sources, made_at, made_by,
+    reconciliation_id, provider, providers, since, until, closed_at, currency, account, attributed, billed, sources,
+    made_at, made_by,
     (
         SELECT coalesce(sum(cost), 0) FROM adjustments
         WHERE reference = 'reconciliation:' || reconciliation_id
