@@ -42,7 +42,7 @@ def up(settings: Settings) -> None:
     require("spanmeter up", "collector", *([] if settings.dsn else ["embedded"]))
     from spanmeter.collector_receiver import run
     from spanmeter.console.database import described
-    from spanmeter.console.ledger_access import ledger_dsn, without_password
+    from spanmeter.console.ledger_access import ledger_dsn, refuse_leaks, without_password
     from spanmeter.console.receiving import collector_settings, logging_as, ready_line
     from spanmeter.storage.migrations import migrate
 
@@ -50,6 +50,7 @@ def up(settings: Settings) -> None:
     log()
     with ledger_dsn(settings, create=True) as dsn:
         migrate(dsn)
+        refuse_leaks(dsn)
         edition = described(dsn)
 
         def announce(addresses: "Addresses") -> None:

@@ -199,7 +199,7 @@ $$;
 DO $$
 BEGIN
     IF to_regrole('spanmeter_writer') IS NOT NULL THEN
-        GRANT SELECT ON api_keys TO spanmeter_writer;
+        GRANT SELECT ON api_keys, tenant_logins TO spanmeter_writer;
         GRANT UPDATE (last_used_at) ON api_keys TO spanmeter_writer;
         -- Refusals are all that it can log.
         GRANT INSERT (key_id, peer, reason, attempts, since) ON access_log TO spanmeter_writer;
