@@ -26,7 +26,7 @@ NO_MEDIA: Final = [None] * 4
 
 
 class TokenCosts(NamedTuple):
-    """US dollars for a request and for each token more of a kind; of cached and reasoning tokens, what they cost more
+    """Money for a request and for each token more of a kind; of cached and reasoning tokens, what they cost more
     than the input or output that they are part of. They hold up to `most_input` tokens."""
 
     request: Decimal
