@@ -22,7 +22,7 @@ IN_WORDS: Final = {
     "unexplained": "none of these",
 }
 
-_SHARE: Final = Decimal("0.0001")
+_HUNDREDTH: Final = Decimal("0.01")
 
 
 def waterfall(kept: Made, variances: Sequence[Variance]) -> Listing:
@@ -121,7 +121,7 @@ def _notes(kept: Made, by_cause: dict[str, list[Variance]]) -> list[str]:
 
 
 def _percent(part: Decimal) -> str:
-    return f"{(part * 100).quantize(_SHARE * 100)} %"
+    return f"{(part * 100).quantize(_HUNDREDTH)} %"
 
 
 def _words(variance: Variance) -> str:

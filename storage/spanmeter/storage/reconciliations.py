@@ -85,7 +85,7 @@ def variances(connection: Connection, reconciliation_id: UUID) -> list[Variance]
 
 def _variance(row: Sequence[Any]) -> Variance:
     *cell, cause, amount, quantities = row
-    kinds = {str(kind): Decimal(n) for kind, n in quantities.items()}
+    kinds = {str(kind): Decimal(n) for kind, n in sorted(quantities.items())}
     return Variance(Cell(*cell), cause, amount, kinds)
 
 
