@@ -1,6 +1,6 @@
 """Corrections by what they rest on: what was booked for a reference, and taking it back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -9,6 +9,7 @@ from uuid import uuid5
 from psycopg import sql
 
 from spanmeter.metering.costing import EXACT
+from spanmeter.metering.resolution import Key
 from spanmeter.storage import statements
 from spanmeter.storage.adjustments import Adjustment, book
 from spanmeter.storage.connection import Connection, database_errors
@@ -25,9 +26,9 @@ _COUNTS: Final = (
 )
 
 _SQL = statements.load("corrections")
-_BY_REFERENCE: Final = _SQL["by_reference"].format(
-    columns=sql.SQL(", ").join(map(sql.Identifier, (*_NAMES, *_ADJUSTED)))
-)
+_COLUMNS: Final = sql.SQL(", ").join(map(sql.Identifier, (*_NAMES, *_ADJUSTED)))
+_BY_REFERENCE: Final = _SQL["by_reference"].format(columns=_COLUMNS)
+_BY_EVENT: Final = _SQL["by_event"].format(columns=_COLUMNS)
 
 
 def booked_for(connection: Connection, reference: str) -> list[Adjustment]:
@@ -35,6 +36,18 @@ def booked_for(connection: Connection, reference: str) -> list[Adjustment]:
     with database_errors():
         rows = connection.execute(_BY_REFERENCE, (reference,)).fetchall()
     return [_adjustment(row) for row in rows]
+
+
+def booked_against(connection: Connection, events: Collection[Key]) -> dict[Key, list[Adjustment]]:
+    """The adjustments of these usage events, by event, oldest first. Raises DatabaseUnavailable."""
+    trace_ids, span_ids, times = ([key[place] for key in events] for place in range(3))
+    asked = {"trace_ids": trace_ids, "span_ids": span_ids, "times": times}
+    found: dict[Key, list[Adjustment]] = {}
+    with database_errors():
+        for each in map(_adjustment, connection.execute(_BY_EVENT, asked).fetchall()):
+            if each.adjusted is not None:
+                found.setdefault(each.adjusted, []).append(each)
+    return found
 
 
 def undo(connection: Connection, reference: str) -> int:

@@ -5,3 +5,11 @@ SELECT {columns} FROM adjustments WHERE reference = %s ORDER BY booked_at, adjus
 -- any_booked --
 -- Whether one of these adjustments is booked.
 SELECT EXISTS (SELECT FROM adjustments WHERE adjustment_id = ANY (%s));
+
+-- by_event --
+-- What corrects these usage events, in the order in which it was booked.
+SELECT {columns} FROM adjustments
+WHERE (adjusted_trace_id, adjusted_span_id, adjusted_time) IN (
+    SELECT * FROM unnest(%(trace_ids)s::bytea[], %(span_ids)s::bytea[], %(times)s::timestamptz[])
+)
+ORDER BY booked_at, adjustment_id;
