@@ -122,10 +122,11 @@ def sealable(
         "ends": [window.until + _INSTANT for window in within],
     }
     connection.execute(_SQL["encoding"])
-    numbers = [window.number for window in within]
     found: dict[int, dict[Part, Sums]] = {}
-    for place, currency, *sums in connection.execute(query, asked).fetchall():
-        found.setdefault(numbers[place], {})[Part(table, day, currency)] = Sums._make(sums)
+    for row in connection.execute(query, asked).fetchall():
+        part = Part(table, day, row[1])
+        place: int = row[0]
+        found.setdefault(within[place].number, {})[part] = Sums._make(row[2:])
     return found
 
 
