@@ -57,18 +57,13 @@ COMMENT ON COLUMN access_log.detail IS 'What was changed, from what to what.';
 COMMENT ON COLUMN access_log.attempts IS 'How many attempts of one kind within a minute or so; of wrong_tenant, spans.';
 COMMENT ON COLUMN access_log.since IS 'When the first of them was.';
 
-CREATE FUNCTION refuse_log_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '% is append-only: % refused', TG_RELID::regclass, TG_OP USING ERRCODE = 'restrict_violation';
-END
-$$;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON access_log
-    FOR EACH ROW EXECUTE FUNCTION refuse_log_change();
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON access_log
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_log_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- What a key did is told by its id for ever.
-CREATE TRIGGER kept BEFORE DELETE ON api_keys FOR EACH ROW EXECUTE FUNCTION refuse_log_change();
-CREATE TRIGGER kept_truncate BEFORE TRUNCATE ON api_keys FOR EACH STATEMENT EXECUTE FUNCTION refuse_log_change();
+CREATE TRIGGER kept BEFORE DELETE ON api_keys FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER kept_truncate BEFORE TRUNCATE ON api_keys FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE FUNCTION refuse_key_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
