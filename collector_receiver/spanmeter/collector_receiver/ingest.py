@@ -12,6 +12,7 @@ from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.decode import decode
 from spanmeter.collector_receiver.journal_segment import Entry
+from spanmeter.collector_receiver.meter_in_force import MeterInForce
 from spanmeter.collector_receiver.numbered_records import producers_of
 from spanmeter.collector_receiver.received import Received
 from spanmeter.collector_receiver.rows import rows_of
@@ -40,7 +41,7 @@ class Ingest:
 
     def __init__(
         self,
-        meter: Meter,
+        meter: MeterInForce,
         committer: Committer,
         counters: Counters,
         *,
@@ -62,7 +63,7 @@ class Ingest:
         with self._at_once:
             received = decode(body, max_spans=self._max_spans, max_attributes=self._max_attributes)
             entry = Entry(body, datetime.now(UTC), sender.grant)
-            submission = self._metered(received, entry, sender.turn)
+            submission = self._metered(self._meter.now, received, entry, sender.turn)
         self._submit(submission)
         copies = sum(is_tracing_copy(span) for span, _ in received)
         others = len(received) - submission.rows - copies
@@ -73,7 +74,7 @@ class Ingest:
         """Queue a request of the journal, to be metered as when it came; set when it is committed. Raises the same."""
         # It was acknowledged within the limits of that day, which may have been others.
         received = decode(entry.body, max_spans=sys.maxsize, max_attributes=sys.maxsize)
-        submission = self._metered(received, entry, JOURNAL)
+        submission = self._metered(self._meter.at(entry.received_at), received, entry, JOURNAL)
         submission.replayed = True
         self._submit(submission)
         return submission.committed
@@ -84,8 +85,10 @@ class Ingest:
         else:
             submission.settle([])
 
-    def _metered(self, received: list[Received], entry: Entry, turn: str) -> Submission:
-        batch, rejected = rows_of(self._meter, received, entry.received_at, entry.grant)
+    def _metered(
+        self, meter: Meter, received: list[Received], entry: Entry, turn: str
+    ) -> Submission:
+        batch, rejected = rows_of(meter, received, entry.received_at, entry.grant)
         return Submission(
             batch,
             rejected,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.decode import Undecodable, decode
-from spanmeter.collector_receiver.pinned_meter import pinned_meter
+from spanmeter.collector_receiver.meter_in_force import meter_now
 from spanmeter.collector_receiver.rows import Rows, rows_of
 from spanmeter.collector_receiver.sender import Grant
 from spanmeter.collector_receiver.settings import CollectorSettings
@@ -61,9 +61,9 @@ def redrive(
     nothing. A `dry_run` changes nothing at all. Raises DatabaseUnavailable.
     """
     redriven = Redriven()
-    meter, dsn = pinned_meter(settings), settings.dsn
+    dsn = settings.dsn
     with closing(connect(dsn)) as connection, LedgerWriter(dsn) as ledger, database_errors():
-        bound = bindings(connection)
+        meter, bound = meter_now(settings, connection), bindings(connection)
         for page in open_spans(connection, reason=reason, since=since, size=PAGE):
             rows = [_rows(meter, span, bound) for span in page]
             refused = {} if dry_run else _booked(ledger, rows)

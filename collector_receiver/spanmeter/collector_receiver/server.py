@@ -22,7 +22,7 @@ from spanmeter.collector_receiver.ingest import Ingest
 from spanmeter.collector_receiver.instruments import Readings
 from spanmeter.collector_receiver.journal import Journal
 from spanmeter.collector_receiver.key_ring import KeyRing
-from spanmeter.collector_receiver.pinned_meter import pinned_meter
+from spanmeter.collector_receiver.meter_in_force import MeterInForce
 from spanmeter.collector_receiver.refused_attempts import AttemptCounts
 from spanmeter.collector_receiver.replaying import Replaying
 from spanmeter.collector_receiver.settings import CollectorSettings
@@ -72,8 +72,9 @@ class Collector:
             journal=self._journal,
             on_commit=self._telemetry.commits,
         )
+        self._meter = MeterInForce(settings)
         ingest = Ingest(
-            pinned_meter(settings),
+            self._meter,
             self._committer,
             self._counters,
             max_spans=settings.max_request_spans,
@@ -128,6 +129,7 @@ class Collector:
     def start(self) -> None:
         """Listen and serve. Raises `CannotListen`, and `UnusableCertificate`."""
         self._addresses = addresses = self._listening()
+        self._meter.start()
         self._committer.start()
         if self._keys is not None:
             self._keys.start()
@@ -185,6 +187,7 @@ class Collector:
         deadline = time.monotonic() + grace
         self._housekeeping.stop()
         self._watch.stop()
+        self._meter.stop()
         self._http_service.drain()
         self._http.stop(grace)
         self._grpc.stop(grace).wait()

@@ -26,17 +26,17 @@ class RateBook:
     def __init__(
         self, approved: Sequence[CardRate], fallbacks: Sequence[DatedFallbacks] = ()
     ) -> None:
-        self._approved = tuple(approved)
+        self.approved = tuple(approved)
         self._fallbacks = tuple(fallbacks)
-        self._archive = {rate.rate_version: rate for rate in self._approved}
+        self._archive = {rate.rate_version: rate for rate in self.approved}
 
     def __len__(self) -> int:
-        return len(self._approved)
+        return len(self.approved)
 
     def in_force(self, as_of: datetime | None = None) -> list[CardRate]:
         """Of each name the rate that was approved last, then or by now; not those that are withdrawn."""
         latest: dict[tuple[str, str], CardRate] = {}
-        for rate in self._approved:
+        for rate in self.approved:
             if as_of is None or (rate.approved_at is not None and rate.approved_at <= as_of):
                 latest[rate.card, rate.name] = rate
         return [rate for rate in latest.values() if not rate.withdrawn]
@@ -58,7 +58,7 @@ class RateBook:
         last = max(
             (
                 rate.approval
-                for rate in self._approved
+                for rate in self.approved
                 if as_of is None or (rate.approved_at is not None and rate.approved_at <= as_of)
             ),
             default=0,

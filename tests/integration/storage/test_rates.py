@@ -23,6 +23,7 @@ from spanmeter.storage.rates import AlreadyRecorded, CardVersion, Opinion
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PINNED = Rates.pinned()
+CHANGES = ("UPDATE {} SET {} = 'other'", "DELETE FROM {}", "TRUNCATE {} CASCADE")
 
 
 @pytest.fixture
@@ -111,9 +112,9 @@ def test_a_row_keeps_the_rate_that_priced_it_whatever_comes_later(connection: Co
     record(connection, replace(override(version="3"), withdrawn=True))
     cards.approve(connection, cards.pending(connection), "tester")
     rates = cards.read_book(connection).rates()
-    for version, price in (("1", 1), ("2", 2)):
+    for version in ("1", "2"):
         named = rates.rate_named(f"organisation/{version}#openai/gpt-4o-mini")
-        assert named.units[0].price == Decimal(price)
+        assert named.units[0].price == Decimal(version)
     found = rates.find("openai", "gpt-4o-mini", None, NOW)
     assert found is not None
     assert found.rate_version.startswith(CATALOGUE_CARD)
@@ -151,10 +152,12 @@ def test_the_last_opinion_counts(connection: Connection) -> None:
     (waiting,) = cards.pending(connection)
     assert waiting.opinion is None
     for agrees in (True, False):
-        opinion = Opinion(agrees, {} if agrees else {"input_tokens": "2"}, "second.json")
+        opinion = Opinion(agrees, {} if agrees else {"input_tokens": "2"}, source="second.json")
         cards.give_opinions(connection, {waiting.rate_id: opinion})
     (waiting,) = cards.pending(connection)
-    assert waiting.opinion == Opinion(False, {"input_tokens": "2"}, "second.json")
+    assert waiting.opinion == Opinion(
+        agrees=False, differences={"input_tokens": "2"}, source="second.json"
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,15 +166,13 @@ def test_the_last_opinion_counts(connection: Connection) -> None:
 def test_cards_are_append_only(dsn: str, connection: Connection, table: str) -> None:
     record(connection, override(input_tokens="1/1M"))
     (waiting,) = cards.pending(connection)
-    cards.give_opinions(connection, {waiting.rate_id: Opinion(True, {}, "second.json")})
+    cards.give_opinions(
+        connection, {waiting.rate_id: Opinion(agrees=True, differences={}, source="second.json")}
+    )
     column = {"rate_opinions": "source", "rate_approvals": "approved_by"}.get(table, "card")
-    for change in (
-        f"UPDATE {table} SET {column} = 'other'",
-        f"DELETE FROM {table}",
-        f"TRUNCATE {table} CASCADE",
-    ):
+    for change in CHANGES:
         with pytest.raises(psycopg.errors.RestrictViolation, match="append-only") as raised:
-            query(dsn, change)
+            query(dsn, change.format(table, column))
         assert raised.value.diag.message_hint == "Record another version with `spanmeter rates`."
 
 
