@@ -17,7 +17,7 @@ spanmeter is up: every LLM call becomes one row in {edition}.
 
 Where your app runs, have it send spans here:
   export OTEL_EXPORTER_OTLP_ENDPOINT={scheme}://{endpoint}
-  export OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none  # or where yours go
+  export OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none  # or where yours go{key}
 
 Query the ledger:
   spanmeter report --by tenant,model --dsn {dsn}
@@ -26,6 +26,9 @@ Query the ledger:
 Ctrl-C stops it; the ledger stays{place}.
 {ready}
 """
+
+_KEY = """
+  export OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20KEY  # KEY from: spanmeter keys create NAME --dsn {dsn}"""
 
 # Where a receiver that listens on every address is reached from this machine.
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
@@ -53,19 +56,23 @@ def up(settings: Settings) -> None:
         refuse_leaks(dsn)
         edition = described(dsn)
 
+        chosen = collector_settings(settings, dsn)
+        shown = quote(without_password(dsn))
+
         def announce(addresses: "Addresses") -> None:
             place = "" if settings.dsn else f" in {settings.data}"
             text = _READY.format(
                 edition=edition,
                 scheme="https" if settings.tls_certificate else "http",
                 endpoint=reachable(addresses.grpc),
-                dsn=quote(without_password(dsn)),
+                key=_KEY.format(dsn=shown) if chosen.needs_key else "",
+                dsn=shown,
                 place=place,
                 ready=ready_line(addresses),
             )
             click.echo(text, nl=False)
 
-        run(collector_settings(settings, dsn), ready=announce, begin=log)
+        run(chosen, ready=announce, begin=log)
 
 
 def reachable(address: str) -> str:
