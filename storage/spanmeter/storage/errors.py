@@ -6,6 +6,7 @@
     ├── UnknownDimension        a report by something the ledger does not know
     ├── NotSealed               a seal that cannot be made now
     ├── AdjustmentRefused       a correction that contradicts what is booked, or itself
+    ├── LedgerIncomplete        rows that are asked for have left the ledger
     ├── EmbeddedDatabaseError   the embedded PostgreSQL cannot run here
     └── MissingExtra            a part of spanmeter is not installed
 
@@ -35,6 +36,10 @@ class NotSealed(StorageError):
 
 class AdjustmentRefused(StorageError):
     """A correction is booked already with another content, or is none that the ledger takes."""
+
+
+class LedgerIncomplete(StorageError):
+    """What is asked for rests on rows that retention has dropped."""
 
 
 class EmbeddedDatabaseError(StorageError):
