@@ -16,8 +16,13 @@ COMMANDS = {
     "collector": "spanmeter.console.commands.collector:collector",
     "db": "spanmeter.console.commands.db:db",
     "report": "spanmeter.console.commands.report:report",
+    "explain": "spanmeter.console.commands.explain:explain",
+    "verify": "spanmeter.console.commands.verify:verify",
+    "seal": "spanmeter.console.commands.seal:seal",
+    "rules": "spanmeter.console.commands.rules:rules",
     "keys": "spanmeter.console.commands.keys:keys",
     "reconcile": "spanmeter.console.commands.reconcile:reconcile",
+    "rates": "spanmeter.console.commands.rates:rates",
     "redrive": "spanmeter.console.commands.redrive:redrive",
     "demo": "spanmeter.console.commands.demo:demo",
 }

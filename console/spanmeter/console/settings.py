@@ -42,6 +42,7 @@ class Settings:
 
     `dsn` may hold a password: it is left out of the repr. `grpc` and `http` are `HOST:PORT`; the
     defaults are reachable from this machine only, and then no key is asked for unless `auth` says so.
+    Collectors seal a day `seal_after` hours after its end, None: never; `seal_key` is a secret, too.
     `attribution` names by dimension the places where spans carry it (see `Attribution`).
     """
 
@@ -57,8 +58,15 @@ class Settings:
     attribution: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     journal: Path | None = None
     durability: str = "journal+db"
+    seal_after: int | None = 2
+    seal_key: str | None = field(default=None, repr=False)
     log_level: str = "info"
     log_format: str = "text"
+
+    @property
+    def sealing_key(self) -> bytes | None:
+        """What seals are signed with."""
+        return None if self.seal_key is None else self.seal_key.encode()
 
     @classmethod
     def read(
@@ -134,6 +142,15 @@ def _number(value: object) -> int:
     return int(text)
 
 
+def _hours(value: object) -> int | None:
+    text = str(value).lower()
+    if text == "never":
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) <= 240):
+        raise ValueError(f"{text!r} is neither a number of hours from 0 to 240 nor never")
+    return int(text)
+
+
 def _yes_or_no(value: object) -> bool:
     text = str(value).lower()
     if text not in _TRUTH:
@@ -197,6 +214,8 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
     "attribution": _attribution,
     "journal": _path,
     "durability": _one_of(*DURABILITY),
+    "seal_after": _hours,
+    "seal_key": _text,
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of(*LOG_FORMATS),
 }

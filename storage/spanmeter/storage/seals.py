@@ -130,11 +130,18 @@ def sealable(
     return found
 
 
-def days_with_rows(connection: Connection, table: str) -> tuple[date, date] | None:
-    """The first and the last day of service that have rows; None without any row."""
-    query = _SQL["span_of_days"].format(table=sql.Identifier(table))
-    row = connection.execute(query).fetchone()
-    return None if row is None or row[0] is None else (row[0], row[1])
+def days_with_rows(
+    connection: Connection, table: str, since: datetime | None, until: datetime | None
+) -> set[date]:
+    """The days of service, UTC, that have rows, of a period."""
+    query = _SQL["days_with_rows"].format(table=sql.Identifier(table))
+    asked = {"since": since, "until": until}
+    return {day for (day,) in connection.execute(query, asked)}
+
+
+def dropped_before(connection: Connection) -> dict[str, datetime]:
+    """By table, before which moment retention has let rows go."""
+    return dict(connection.execute(_SQL["dropped"]).fetchall())
 
 
 @contextmanager

@@ -63,9 +63,14 @@ SELECT DISTINCT (time AT TIME ZONE 'UTC')::date FROM {table}
 WHERE {booked} > coalesce(%(after)s::timestamptz, '-infinity') AND {booked} <= %(until)s
 ORDER BY 1;
 
--- span_of_days --
--- The first and the last day of service, UTC, that have rows.
-SELECT (min(time) AT TIME ZONE 'UTC')::date, (max(time) AT TIME ZONE 'UTC')::date FROM {table};
+-- days_with_rows --
+-- The days of service, UTC, that have rows.
+SELECT DISTINCT (time AT TIME ZONE 'UTC')::date FROM {table}
+WHERE time >= coalesce(%(since)s::timestamptz, '-infinity') AND time < coalesce(%(until)s::timestamptz, 'infinity');
+
+-- dropped --
+-- Before which moment retention has let rows of the ledger's tables go.
+SELECT dropped_from, max(before) FROM retention_log GROUP BY dropped_from;
 
 -- digests --
 -- Digests and sums of a day's rows, by window (its place among their ends) and currency. A row is hashed in PostgreSQL's
