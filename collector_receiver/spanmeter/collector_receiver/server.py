@@ -13,6 +13,7 @@ from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.database_watch import DatabaseWatch
 from spanmeter.collector_receiver.decode import DECODER
 from spanmeter.collector_receiver.exports import Exports
+from spanmeter.collector_receiver.folding import Folding
 from spanmeter.collector_receiver.grpc_server import GrpcServer
 from spanmeter.collector_receiver.grpc_service import GrpcService
 from spanmeter.collector_receiver.housekeeping import Housekeeping
@@ -25,6 +26,7 @@ from spanmeter.collector_receiver.key_ring import KeyRing
 from spanmeter.collector_receiver.meter_in_force import MeterInForce
 from spanmeter.collector_receiver.refused_attempts import AttemptCounts
 from spanmeter.collector_receiver.replaying import Replaying
+from spanmeter.collector_receiver.sealing import Sealing
 from spanmeter.collector_receiver.settings import CollectorSettings
 from spanmeter.collector_receiver.telemetry import Telemetry
 from spanmeter.storage.ledger import LedgerWriter
@@ -82,6 +84,8 @@ class Collector:
         )
         self._replaying = None if self._journal is None else Replaying(self._journal, ingest.replay)
         self._housekeeping = Housekeeping(settings.dsn, settings.max_age)
+        self._folding = Folding(settings.dsn) if _is_first(settings) else None
+        self._sealing = _sealing(settings)
         self._watch = DatabaseWatch(settings.dsn, counting=_is_first(settings))
         attempts = AttemptCounts()
         self._keys = KeyRing(settings.dsn, attempts) if settings.needs_key else None
@@ -136,6 +140,10 @@ class Collector:
         if self._replaying is not None:
             self._replaying.start()
         self._housekeeping.start()
+        if self._folding is not None:
+            self._folding.start()
+        if self._sealing is not None:
+            self._sealing.start()
         self._watch.start()
         self._telemetry.start(self._readings())
         self._grpc.start()
@@ -186,6 +194,10 @@ class Collector:
         """
         deadline = time.monotonic() + grace
         self._housekeeping.stop()
+        if self._folding is not None:
+            self._folding.stop()
+        if self._sealing is not None:
+            self._sealing.stop()
         self._watch.stop()
         self._meter.stop()
         self._http_service.drain()
@@ -231,3 +243,9 @@ def _is_first(settings: CollectorSettings) -> bool:
 def _cannot_listen(address: str, error: OSError, flag: str) -> CannotListen:
     reason = error.strerror or str(error)
     return CannotListen(f"cannot listen on {address}: {reason}; choose another with {flag}")
+
+
+def _sealing(settings: CollectorSettings) -> Sealing | None:
+    if settings.seal_after is None or not _is_first(settings):
+        return None
+    return Sealing(settings.dsn, settings.seal_after, settings.seal_key)
