@@ -98,6 +98,12 @@ class CollectorSettings:
     max_ahead: timedelta = timedelta(minutes=10)
     """Spans that began outside of this range around now are rejected: a wrong clock makes chunks of its own."""
 
+    seal_after: timedelta | None = timedelta(hours=2)
+    """How long after the end of a day, UTC, what was booked until then is sealed. None: that is left to others."""
+
+    seal_key: bytes | None = field(default=None, repr=False)
+    """What seals are signed with: a secret that the database does not know."""
+
     @property
     def needs_key(self) -> bool:
         """Whether senders need an API key."""

@@ -17,6 +17,7 @@ from spanmeter.storage.audit import (
 )
 from spanmeter.storage.booked_events import period
 from spanmeter.storage.connection import Connection
+from spanmeter.storage.rollups import differences
 from spanmeter.storage.rules import RuleBook
 from spanmeter.storage.sealed_ledger import Break, SealedLedger
 
@@ -79,7 +80,11 @@ def verify(
         verified.add(each)
     known, rules = rates_known(connection), RuleBook(connection)
     for day in ledger.days(since, until):
-        for each in (*_sealed(ledger, day), *_sums(connection, day)):
+        for each in (
+            *_sealed(ledger, day),
+            *_sums(connection, day),
+            *_rollups(connection, ledger, day),
+        ):
             verified.add(each)
         for difference in _rows(connection, day, known, rules, verified):
             verified.add(difference)
@@ -141,6 +146,17 @@ def _sums(connection: Connection, day: date) -> Iterator[Difference]:
         yield Difference(
             "duplicate", day, name, "another row counts its call, and it counts something too"
         )
+
+
+def _rollups(connection: Connection, ledger: SealedLedger, day: date) -> Iterator[Difference]:
+    if ledger.let_go("usage_events", day):
+        return
+    for each in differences(connection, day, day + _DAY):
+        where = ", ".join(
+            f"{name} {value}" for name, value in each.key.items() if value is not None
+        )
+        lacks = ", ".join(f"{amount:f} {measure}" for measure, amount in each.missing.items())
+        yield Difference("rollup", day, f"{each.rollup}: {where}", f"it lacks {lacks}")
 
 
 def _rows(

@@ -73,8 +73,14 @@ class SealedLedger:
         for table in TABLES:
             before = _of_table(sealed, table)
             now = self._now(table, day)
-            if now or not self._let_go(table, day):
+            if now or not self.let_go(table, day):
                 yield from _compared(before, now)
+
+    def let_go(self, table: str, day: date) -> bool:
+        """Whether all of the day may be gone by its age."""
+        end = datetime.combine(day + _DAY, time(), UTC)
+        before = self._dropped.get(table)
+        return before is not None and end <= before
 
     def _now(self, table: str, day: date) -> dict[tuple[int, Part], Sums]:
         """The day's rows as they are. Seals that are over the same columns are looked at together."""
@@ -85,12 +91,6 @@ class SealedLedger:
             if columns:
                 found |= sealable(self._connection, table, columns, day, within)
         return _of_table(found, table)
-
-    def _let_go(self, table: str, day: date) -> bool:
-        """Whether all of the day may be gone by its age."""
-        end = datetime.combine(day + _DAY, time(), UTC)
-        before = self._dropped.get(table)
-        return before is not None and end <= before
 
 
 def _of_table(parts: Mapping[int, Mapping[Part, Sums]], table: str) -> dict[tuple[int, Part], Sums]:

@@ -60,7 +60,8 @@ def seal(
         if not alone:
             logger.info("another process is sealing")
             return []
-        _close_window(connection, until)
+        if not any(window.until >= until for window in windows(connection)):
+            _close_window(connection, until)
         chain = seals(connection)
         made: list[Seal] = []
         for window in windows(connection)[len(chain) :]:

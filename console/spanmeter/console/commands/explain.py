@@ -1,10 +1,16 @@
 """`spanmeter explain`: one row of the ledger, with all that made it, computed again."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from spanmeter.console.extras import require
 from spanmeter.console.flags import accepts
 from spanmeter.console.settings import Settings
+
+if TYPE_CHECKING:
+    from spanmeter.storage.booked_events import BookedEvent
+    from spanmeter.storage.connection import Connection
 
 
 @click.command()
@@ -25,22 +31,28 @@ def explain(settings: Settings, event: str, form: str) -> None:
     """
     require("spanmeter explain", "collector")
     from spanmeter.console.explaining import as_json, as_text, explained_event
-    from spanmeter.console.failures import JobFailed
     from spanmeter.console.ledger_access import ledger_dsn, reading
     from spanmeter.console.rates_known import rates_known
-    from spanmeter.storage.booked_events import find
     from spanmeter.storage.rules import RuleBook
 
     with ledger_dsn(settings) as dsn, reading(dsn) as connection:
-        found = find(connection, event)
-        if not found:
-            raise JobFailed(f"no row of the ledger is known as {event!r}")
-        if len(found) > 1:
-            names = "".join(f"\n  {each.name}" for each in found)
-            raise JobFailed(f"{event!r} is several rows; name one of them:{names}")
-        explanation = explained_event(
-            connection, found[0], rates_known(connection), RuleBook(connection)
-        )
+        booked = the_event(connection, event)
+        known = rates_known(connection)
+        explanation = explained_event(connection, booked, known, RuleBook(connection))
     click.echo({"table": as_text, "json": as_json}[form](explanation), nl=False)
     if not explanation["agrees"]:
         click.get_current_context().exit(1)
+
+
+def the_event(connection: "Connection", name: str) -> "BookedEvent":
+    """The row of this name. Raises `JobFailed` where there is none, or several: then it lists them."""
+    from spanmeter.console.failures import JobFailed
+    from spanmeter.storage.booked_events import find
+
+    found = find(connection, name)
+    if not found:
+        raise JobFailed(f"no row of the ledger is known as {name!r}")
+    if len(found) > 1:
+        names = "".join(f"\n  {each.name}" for each in found)
+        raise JobFailed(f"{name!r} is several rows; name one of them:{names}")
+    return found[0]
