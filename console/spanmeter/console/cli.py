@@ -21,6 +21,7 @@ COMMANDS = {
     "seal": "spanmeter.console.commands.seal:seal",
     "rules": "spanmeter.console.commands.rules:rules",
     "keys": "spanmeter.console.commands.keys:keys",
+    "adjust": "spanmeter.console.commands.adjust:adjust",
     "reconcile": "spanmeter.console.commands.reconcile:reconcile",
     "rates": "spanmeter.console.commands.rates:rates",
     "redrive": "spanmeter.console.commands.redrive:redrive",

@@ -66,6 +66,17 @@ def find(connection: Connection, name: str) -> list[BookedEvent]:
         return _of_response(connection, name) if span is None else _of_span(connection, span)
 
 
+def with_keys(connection: Connection, keys: Sequence[Key]) -> list[BookedEvent]:
+    """The rows with these keys, in any order. Raises DatabaseUnavailable."""
+    if not keys:
+        return []
+    trace_ids, span_ids, times = (list(each) for each in zip(*keys, strict=True))
+    bounds = {"earliest": min(times), "latest": max(times)}
+    asked = {"trace_ids": trace_ids, "span_ids": span_ids, "times": times, **bounds}
+    with database_errors():
+        return _events(connection, "by_keys", asked)
+
+
 def duplicates(connection: Connection, key: Key) -> list[BookedEvent]:
     """The further descriptions of the call that a row counts."""
     return _events(connection, "duplicates", _named(key))

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import uuid5
@@ -63,6 +64,15 @@ def is_undone(connection: Connection, adjustments: Sequence[Adjustment]) -> bool
     opposites = [opposite(each).adjustment_id for each in adjustments]
     with database_errors():
         return connection.execute(_SQL["any_booked"], (opposites,)).fetchone() == (True,)
+
+
+def all_references(connection: Connection, since: datetime) -> list[tuple[Any, ...]]:
+    """What was booked since then, latest first: reference, reason, how many, requests, cost, currency, when.
+
+    Raises DatabaseUnavailable.
+    """
+    with database_errors():
+        return connection.execute(_SQL["all_references"], (since,)).fetchall()
 
 
 def opposite(adjustment: Adjustment) -> Adjustment:
