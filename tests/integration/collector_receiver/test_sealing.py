@@ -21,8 +21,7 @@ def test_days_end_in_utc() -> None:
 def test_several_collectors_make_one_seal(dsn: str) -> None:
     with LedgerWriter(dsn) as writer:
         writer.write(metered(event()))
-    # Two seal until yesterday's end, a third, which has more patience, until two days before that.
-    collectors = [Sealing(dsn, timedelta(hours=after), b"secret") for after in (0, 0, 48)]
+    collectors = [Sealing(dsn, timedelta(), b"secret") for _ in range(3)]
     for collector in collectors:
         collector.start()
     try:
@@ -38,5 +37,4 @@ def test_several_collectors_make_one_seal(dsn: str) -> None:
     with closing(connect(dsn)) as connection:
         made = seals(connection)
         assert [window.number for window in windows(connection)] == [each.number for each in made]
-    assert 1 <= len(made) <= 2
-    assert all(each.signature is not None for each in made)
+    assert [each.signature is not None for each in made] == [True]
