@@ -85,7 +85,8 @@ class SealedLedger:
     def _now(self, table: str, day: date) -> dict[tuple[int, Part], Sums]:
         """The day's rows as they are. Seals that are over the same columns are looked at together."""
         found: dict[int, dict[Part, Sums]] = {}
-        pairs = zip(self.seals, self._windows, strict=False)
+        by_number = {window.number: window for window in self._windows}
+        pairs = [(seal, by_number[seal.number]) for seal in self.seals if seal.number in by_number]
         for columns, each in groupby(pairs, key=lambda pair: list(pair[0].columns.get(table, ()))):
             within: list[Window] = [window for _, window in each]
             if columns:

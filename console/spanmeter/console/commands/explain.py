@@ -33,9 +33,10 @@ def explain(settings: Settings, event: str, form: str) -> None:
     from spanmeter.console.explaining import as_json, as_text, explained_event
     from spanmeter.console.ledger_access import ledger_dsn, reading
     from spanmeter.console.rates_known import rates_known
+    from spanmeter.storage.connection import database_errors
     from spanmeter.storage.rules import RuleBook
 
-    with ledger_dsn(settings) as dsn, reading(dsn) as connection:
+    with ledger_dsn(settings) as dsn, reading(dsn) as connection, database_errors():
         booked = the_event(connection, event)
         known = rates_known(connection)
         explanation = explained_event(connection, booked, known, RuleBook(connection))

@@ -126,9 +126,10 @@ def try_(
     require("spanmeter rules", "collector")
     from spanmeter.console.ledger_access import ledger_dsn, reading
     from spanmeter.console.rule_changes import Changes
+    from spanmeter.storage.connection import database_errors
 
     tried, changes = _read(file), Changes()
-    with ledger_dsn(settings) as dsn, reading(dsn) as connection:
+    with ledger_dsn(settings) as dsn, reading(dsn) as connection, database_errors():
         found = _moves(connection, tried, event, since, until or datetime.now(UTC))
         for _ in changes.counted(found, _tell):
             pass

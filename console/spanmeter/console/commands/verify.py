@@ -46,12 +46,13 @@ def verify(
     from spanmeter.console.ledger_access import ledger_dsn, reading
     from spanmeter.console.verifying import as_listing
     from spanmeter.console.verifying import verify as run
+    from spanmeter.storage.connection import database_errors
 
     for flag, given in (("--from", since), ("--to", until)):
         if given is not None and (given.hour, given.minute, given.second) != (0, 0, 0):
             raise click.BadParameter("whole days are verified, in UTC", param_hint=flag)
     anchors = {} if anchor is None else read_anchors(anchor)
-    with ledger_dsn(settings) as dsn, reading(dsn) as connection:
+    with ledger_dsn(settings) as dsn, reading(dsn) as connection, database_errors():
         verified = run(
             connection,
             since,
