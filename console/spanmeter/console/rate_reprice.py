@@ -180,13 +180,16 @@ def _through(
 
 
 def _touched(changes: Iterable[CardRate]) -> Callable[[CardRate], bool]:
-    """Whether calls that a rate priced may be priced by one of the changes: the same model, or one that it takes."""
+    """Whether calls that a rate priced may be priced by one of the changes: of the same model, or of one's own."""
     listed = list(changes)
+    models = {(change.provider, change.model) for change in listed}
+    own = [change for change in listed if change.scope != "catalogue"]
 
     def touches(rate: CardRate) -> bool:
-        return any(
-            change.model == rate.model or change.takes(rate.model.lower(), change.region)
-            for change in listed
+        return (rate.provider, rate.model) in models or any(
+            change.takes(rate.model.lower(), change.region)
+            or (change.exact and rate.takes(change.model.lower(), rate.region))
+            for change in own
         )
 
     return touches

@@ -72,6 +72,8 @@ def read_catalogue(providers: object, version: str) -> Catalogue:
             rates += _rates_of(provider_id, model, version, len(rates))
             if len(rates) > MAX_MODELS:
                 raise BadCatalogue(f"the catalogue has more than {MAX_MODELS} rates")
+    if not rates:
+        raise BadCatalogue("the catalogue has no model")
     return Catalogue(rates, fallbacks)
 
 
