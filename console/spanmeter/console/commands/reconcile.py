@@ -248,7 +248,7 @@ def _reconcile(
     form: str,
 ) -> None:
     from spanmeter.console import reconciling
-    from spanmeter.metering.rates import Rates
+    from spanmeter.console.rates_known import rates_known
 
     how = reconciling.Comparing(
         _day(since), _day(until), account, closed_at, _pairs(models, "--model"), providers
@@ -256,7 +256,7 @@ def _reconcile(
     bill = read()
     with _writing(settings) as connection:
         names = [str(source) for source in sources]
-        outcome = reconciling.compare(connection, bill, names, how, Rates.pinned())
+        outcome = reconciling.compare(connection, bill, names, how, rates_known(connection).rates)
         kept = reconciling.kept_as(connection, str(outcome.reconciliation_id))
         _show(connection, kept, form, detail=detail)
         if post:
