@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from spanmeter.console.listing import Column, shown
 from spanmeter.console.rates_known import RatesKnown
 from spanmeter.metering.billable_facts import DECLARED
-from spanmeter.metering.costing import Component
+from spanmeter.metering.costing import Cost
 from spanmeter.metering.rechecking import CHARGES_NOTHING, Recheck, RulesByVersion, recheck
 from spanmeter.metering.who import Who
 from spanmeter.storage.adjustments import Adjustment
@@ -70,7 +70,7 @@ def as_text(explanation: Explanation) -> str:
     for name, section in explanation.items():
         if name in _LISTS:
             lines += ["", name, *_items(section)]
-        elif isinstance(section, Mapping):
+        elif isinstance(section, Mapping) and any(section.values()):
             lines += ["", name.replace("_", " "), *_section(cast("Explanation", section))]
     lines += ["", *(f"DIFFERS: {_shown(each)}" for each in explanation["differences"])]
     if explanation["agrees"]:
@@ -140,7 +140,7 @@ def _cost(booked: BookedEvent, again: Recheck, known: RatesKnown) -> dict[str, A
         "because": CHARGES_NOTHING.get(
             version or "", None if version else "no rate is known for it"
         ),
-        "formula": _formula(again.cost.components),
+        "formula": _formula(again.cost),
         "lines": [each._asdict() for each in again.cost.components],
     }
 
@@ -158,11 +158,14 @@ def _rate(again: Recheck, known: RatesKnown) -> dict[str, Any]:
     }
 
 
-def _formula(lines: Sequence[Component]) -> str | None:
-    terms = [f"{line.quantity} * {_money(line.price)} / {line.per:,} {line.unit}" for line in lines]
-    if not terms:
+def _formula(cost: Cost) -> str | None:
+    terms = [
+        f"{line.quantity} * {_money(line.price)} / {line.per:,} {line.unit}"
+        for line in cost.components
+    ]
+    if not terms or cost.amount is None:
         return None
-    return " + ".join(terms) + f" = {_money(sum((line.amount for line in lines), Decimal(0)))}"
+    return f"{' + '.join(terms)} = {_money(cost.amount)}"
 
 
 def _money(amount: Decimal) -> str:
