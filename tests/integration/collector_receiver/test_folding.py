@@ -11,7 +11,7 @@ from spanmeter.collector_receiver import Collector, CollectorSettings, folding
 from spanmeter.storage.ledger import LedgerWriter
 
 FOLDED = (
-    "SELECT (SELECT sum(requests) FROM folded_hourly), (SELECT count(*) FROM unfolded_bookings)"
+    "SELECT (SELECT sum(requests) FROM folded_daily_by_tenant), (SELECT count(*) FROM unfolded_bookings)"
 )
 
 

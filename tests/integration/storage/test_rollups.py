@@ -106,7 +106,8 @@ def test_nothing_is_not_the_empty_name(dsn: str, connection: Connection) -> None
 
 def reopen_days(dsn: str) -> None:
     """Leave the rollups as they are while the days of the test are not over."""
-    query(dsn, "TRUNCATE folded_daily")
+    query(dsn, "INSERT INTO folded_open_hours TABLE folded_hourly")
+    query(dsn, "TRUNCATE folded_hourly, folded_daily")
     query(dsn, "UPDATE closed_days SET before = %s", FIRST)
 
 

@@ -136,7 +136,8 @@ class Ledger:
 
     def reopen_and_close_days(self) -> None:
         with self.connection.transaction():
-            self.connection.execute("TRUNCATE folded_daily")
+            self.connection.execute("INSERT INTO folded_open_hours TABLE folded_hourly")
+            self.connection.execute("TRUNCATE folded_hourly, folded_daily")
             self.connection.execute("UPDATE closed_days SET before = %s", (FIRST,))
 
 

@@ -32,8 +32,10 @@ $$;
 CREATE TRIGGER note_booking AFTER INSERT ON usage_events FOR EACH STATEMENT EXECUTE FUNCTION note_booking();
 CREATE TRIGGER note_booking AFTER INSERT ON adjustments FOR EACH STATEMENT EXECUTE FUNCTION note_booking();
 
--- The planner evaluates it, and so knows how few rows are newer.
-CREATE FUNCTION unfolded_since() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+-- The planner evaluates it, and so knows how few rows are newer. It costs a look-up: that is for the bounds of an index
+-- scan to pay once, never for each row.
+CREATE FUNCTION unfolded_since() RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER COST 100000
 RETURN coalesce((SELECT min(booked_at) FROM unfolded_bookings), 'infinity');
 
 -- All that is booked, as the rollups count it. The view ledger says the same of each row.
@@ -85,8 +87,9 @@ CREATE INDEX usage_series_tenant ON usage_series (tenant_id);
 CREATE FUNCTION series_of(VARIADIC dimensions text[]) RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
 RETURN encode(substr(sha256(convert_to(dimensions::text, 'UTF8')), 1, 16), 'hex')::uuid;
 
--- The current hour's rows change again and again: there is room for that on their pages.
-CREATE TABLE folded_hourly (hour timestamptz NOT NULL, series uuid NOT NULL) WITH (fillfactor = 70);
+-- Hours of days that are not over lie apart: their rows change again and again, so that there is room on their pages.
+CREATE TABLE folded_open_hours (hour timestamptz NOT NULL, series uuid NOT NULL) WITH (fillfactor = 50);
+CREATE TABLE folded_hourly (hour timestamptz NOT NULL, series uuid NOT NULL);
 CREATE TABLE folded_daily (day date NOT NULL, series uuid NOT NULL);
 CREATE TABLE folded_daily_by_tenant (
     day date NOT NULL,
@@ -124,7 +127,8 @@ DECLARE
     folded text;
 BEGIN
     FOREACH folded IN ARRAY ARRAY[
-        'folded_hourly', 'folded_daily', 'folded_daily_by_tenant', 'folded_daily_by_model', 'folded_daily_unattributed'
+        'folded_open_hours', 'folded_hourly', 'folded_daily', 'folded_daily_by_tenant', 'folded_daily_by_model',
+        'folded_daily_unattributed'
     ] LOOP
         EXECUTE format(
             'ALTER TABLE %I ADD requests numeric NOT NULL, ADD failed_requests numeric NOT NULL,'
@@ -142,10 +146,8 @@ CREATE TABLE closed_days (before date NOT NULL);
 CREATE UNIQUE INDEX closed_days_one ON closed_days ((true));
 INSERT INTO closed_days VALUES ((now() AT TIME ZONE 'UTC')::date);
 
-CREATE FUNCTION open_since() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
-RETURN (SELECT before::timestamp AT TIME ZONE 'UTC' FROM closed_days);
-
 -- By a series first, for one tenant's months; BRIN, a few kB, for everybody's days.
+CREATE UNIQUE INDEX folded_open_hours_key ON folded_open_hours (series, hour);
 CREATE UNIQUE INDEX folded_hourly_key ON folded_hourly (series, hour);
 CREATE INDEX folded_hourly_hour ON folded_hourly USING brin (hour);
 CREATE UNIQUE INDEX folded_daily_key ON folded_daily (series, day);
@@ -196,12 +198,16 @@ BEGIN
             INSERT INTO usage_series (series, %2$s) SELECT DISTINCT series, %2$s FROM delta
             WHERE NOT EXISTS (SELECT FROM usage_series AS known WHERE known.series = delta.series)
         ), hourly AS (
-            INSERT INTO folded_hourly AS kept (hour, series, %3$s) SELECT hour, series, %3$s FROM delta
+            INSERT INTO folded_hourly AS kept (hour, series, %3$s) SELECT hour, series, %3$s FROM delta WHERE day < $5
             ON CONFLICT (series, hour) DO UPDATE SET %5$s
         ), daily AS (
             INSERT INTO folded_daily AS kept (day, series, %3$s)
-            SELECT day, series, %4$s FROM delta WHERE hour < open_since() GROUP BY day, series
+            SELECT day, series, %4$s FROM delta WHERE day < $5 GROUP BY day, series
             ON CONFLICT (series, day) DO UPDATE SET %5$s
+        ), open_hours AS (
+            INSERT INTO folded_open_hours AS kept (hour, series, %3$s)
+            SELECT hour, series, %3$s FROM delta WHERE day >= $5
+            ON CONFLICT (series, hour) DO UPDATE SET %5$s
         ), daily_by_tenant AS (
             INSERT INTO folded_daily_by_tenant AS kept (%6$s, %3$s) SELECT %6$s, %4$s FROM delta GROUP BY %6$s
             ON CONFLICT (%6$s) DO UPDATE SET %5$s
@@ -221,25 +227,27 @@ BEGIN
         $insert$,
         chosen, dimensions, measures, sums, increased, by_tenant, by_model, by_place
     )
-    USING since, until, booked_at, booked_in;
+    USING since, until, booked_at, booked_in, (SELECT before FROM closed_days);
 END
 $$;
 
--- Sums the hours of the days that are over by an hour.
+-- Closes the days that have been over for an hour.
 CREATE FUNCTION close_days() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     over date := ((now() - interval '1 hour') AT TIME ZONE 'UTC')::date;
+    until timestamptz := over::timestamp AT TIME ZONE 'UTC';
 BEGIN
     IF over > (SELECT before FROM closed_days) THEN
+        INSERT INTO folded_hourly SELECT * FROM folded_open_hours WHERE hour < until;
         INSERT INTO folded_daily
         SELECT
             (hour AT TIME ZONE 'UTC')::date, series,
             sum(requests), sum(failed_requests), sum(unpriced_requests), sum(input_tokens),
             sum(cache_read_input_tokens), sum(cache_write_input_tokens), sum(output_tokens),
             sum(reasoning_output_tokens), sum(cost)
-        FROM folded_hourly
-        WHERE hour >= open_since() AND hour < over::timestamp AT TIME ZONE 'UTC'
+        FROM folded_open_hours WHERE hour < until
         GROUP BY 1, 2;
+        DELETE FROM folded_open_hours WHERE hour < until;
         UPDATE closed_days SET before = over;
     END IF;
 END
@@ -248,7 +256,7 @@ $$;
 -- Folds what is booked and not folded yet, of up to so many transactions; returns how many, 0 while another one folds.
 -- "spanfold" as a number: advisory locks of all programs share one namespace per database.
 CREATE FUNCTION fold_usage(transactions integer DEFAULT 10000) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET work_mem = '64MB' SET jit = off SET enable_sort = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET work_mem = '64MB' SET jit = off AS $$
 DECLARE
     folding record;
 BEGIN
@@ -279,7 +287,7 @@ $$;
 
 -- Makes the rollups of a range of days anew from the ledger.
 CREATE FUNCTION rebuild_usage(first_day date, end_day date) RETURNS void
-LANGUAGE plpgsql SET work_mem = '256MB' SET jit = off SET enable_sort = off AS $$
+LANGUAGE plpgsql SET work_mem = '256MB' SET jit = off AS $$
 DECLARE
     since timestamptz := first_day::timestamp AT TIME ZONE 'UTC';
     until timestamptz := end_day::timestamp AT TIME ZONE 'UTC';
@@ -288,6 +296,7 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(x'7370616e666f6c64'::bigint);
     had := ARRAY(SELECT DISTINCT day FROM folded_daily_by_tenant WHERE day >= first_day AND day < end_day);
+    DELETE FROM folded_open_hours WHERE hour >= since AND hour < until;
     DELETE FROM folded_hourly WHERE hour >= since AND hour < until;
     DELETE FROM folded_daily WHERE day >= first_day AND day < end_day;
     DELETE FROM folded_daily_by_tenant WHERE day >= first_day AND day < end_day;
@@ -331,6 +340,7 @@ BEGIN
     EXECUTE format(
         'CREATE OR REPLACE VIEW usage_hourly AS SELECT hour, %1$s, %3$s, service_name FROM ('
         ' SELECT hour, service_name, %1$s, %2$s FROM folded_hourly JOIN usage_series USING (series) UNION ALL'
+        ' SELECT hour, service_name, %1$s, %2$s FROM folded_open_hours JOIN usage_series USING (series) UNION ALL'
         ' SELECT %4$s, service_name, %1$s, %2$s FROM unfolded_usage) AS hourly GROUP BY hour, %1$s, service_name',
         dimensions, measures, sums, hour
     );
@@ -338,7 +348,7 @@ BEGIN
         'CREATE OR REPLACE VIEW usage_daily AS SELECT day, %1$s, %3$s, service_name FROM ('
         ' SELECT day, service_name, %1$s, %2$s FROM folded_daily JOIN usage_series USING (series) UNION ALL'
         ' SELECT (hour AT TIME ZONE ''UTC'')::date, service_name, %1$s, %2$s'
-        ' FROM folded_hourly JOIN usage_series USING (series) WHERE hour >= open_since() UNION ALL'
+        ' FROM folded_open_hours JOIN usage_series USING (series) UNION ALL'
         ' SELECT %4$s, service_name, %1$s, %2$s FROM unfolded_usage) AS daily GROUP BY day, %1$s, service_name',
         dimensions, measures, sums, day
     );
@@ -389,8 +399,10 @@ COMMENT ON COLUMN countable_usage.booked_in IS 'The transaction that wrote the r
 COMMENT ON VIEW unfolded_usage IS 'The rows of the ledger that are in no rollup yet: those of the last moments.';
 COMMENT ON TABLE usage_series IS 'Each combination of dimensions that usage was booked for, once.';
 COMMENT ON COLUMN usage_series.series IS 'Digest of the others: see series_of().';
-COMMENT ON TABLE closed_days IS 'Which days folded_daily has; the later ones are summed from folded_hourly.';
-COMMENT ON COLUMN closed_days.before IS 'The first day, UTC, that it has not.';
+COMMENT ON TABLE closed_days IS 'Which days folded_hourly and folded_daily have; later ones are in folded_open_hours.';
+COMMENT ON COLUMN closed_days.before IS 'The first day, UTC, that is not over.';
+COMMENT ON TABLE folded_open_hours IS 'What is folded of usage_hourly, for days that are not over; query that.';
+COMMENT ON COLUMN folded_open_hours.series IS 'The combination of dimensions, in usage_series.';
 COMMENT ON TABLE folded_hourly IS 'What is folded of usage_hourly; query that.';
 COMMENT ON TABLE folded_daily IS 'What is folded of usage_daily; query that.';
 COMMENT ON TABLE folded_daily_by_tenant IS 'What is folded of usage_daily_by_tenant; query that.';
@@ -417,7 +429,7 @@ BEGIN
             ORDER BY source.rank LIMIT 1
         ) AS meaning
         FROM unnest(ARRAY[
-            'countable_usage', 'unfolded_usage', 'usage_series', 'folded_hourly', 'folded_daily',
+            'countable_usage', 'unfolded_usage', 'usage_series', 'folded_open_hours', 'folded_hourly', 'folded_daily',
             'folded_daily_by_tenant', 'folded_daily_by_model', 'folded_daily_unattributed', 'usage_hourly',
             'usage_daily', 'usage_daily_by_tenant', 'usage_daily_by_model', 'usage_daily_unattributed'
         ]) AS relation
@@ -429,12 +441,12 @@ BEGIN
 END
 $$;
 
--- Who may call what runs with its owner's rights, and that it finds these tables and no others of their names.
+-- What runs with its owner's rights finds these tables and no others of their names.
 DO $$
 DECLARE
     ours text;
 BEGIN
-    FOREACH ours IN ARRAY ARRAY['note_booking()', 'unfolded_since()', 'open_since()', 'fold_usage(integer)'] LOOP
+    FOREACH ours IN ARRAY ARRAY['note_booking()', 'fold_usage(integer)'] LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', ours, current_schema());
     END LOOP;
 END
