@@ -161,10 +161,10 @@ def test_what_is_not_committed_is_in_no_sum(dsn: str, connection: Connection) ->
 
 
 def test_a_wrong_rollup_is_found_and_made_anew(dsn: str, connection: Connection) -> None:
-    write(dsn, event(), event(time=NOON + timedelta(days=1), cost=Decimal(0)))
+    write(dsn, event(), event(time=NOON - timedelta(days=1), cost=Decimal(0)))
     fold(connection)
     query(dsn, "UPDATE folded_hourly SET cost = cost - 1 WHERE hour = %s", NOON)
-    query(dsn, "UPDATE folded_daily SET cost = NULL WHERE day > %s", NOON.date())
+    query(dsn, "UPDATE folded_daily SET cost = NULL WHERE day < %s", NOON.date())
     query(dsn, "DELETE FROM folded_daily_by_tenant")
     found = differences(connection, FIRST, END)
     told = [(each.rollup, each.key["tenant_id"], each.missing) for each in found]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import uuid4
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -52,8 +52,6 @@ def drawn(chance: random.Random) -> UsageEvent:
     """Any event: few values of each dimension, so that keys meet."""
     unpriced = chance.random() < 0.1
     return event(
-        trace_id=chance.randbytes(16),
-        span_id=chance.randbytes(8),
         time=NOON + timedelta(minutes=chance.randrange(-3000, 3000)),
         tenant_id=chance.choice(["acme", "globex", None]),
         feature=chance.choice(["chat", "", None]),
@@ -101,7 +99,7 @@ class Ledger:
     def describe_a_call_twice(self) -> None:
         """A framework's span first: it is reversed when our own comes."""
         spans, counted = calls_described.by_id()
-        renewed: dict[str, Any] = {"response_id": self.chance.randbytes(16).hex()}
+        renewed: dict[str, Any] = {"response_id": uuid4().hex}
         for span in reversed(spans):
             self.writer.write(metered(span._replace(**renewed)))
         self.total += cost_of(counted)
@@ -110,7 +108,7 @@ class Ledger:
         if self.booked:
             known = self.chance.choice(self.booked)
             amount = Decimal(self.chance.randrange(-(10**9), 10**9)) / 10**18
-            adjustment_id = UUID(bytes=self.chance.randbytes(16))
+            adjustment_id = uuid4()
             adjusting = replace(adjustment_of(known, adjustment_id, "said so"), cost=amount)
             for _ in range(2):
                 book(self.connection, [adjusting])
@@ -120,7 +118,7 @@ class Ledger:
         """As retro-attribution and repricing do: off here, on there."""
         if self.booked:
             known = self.chance.choice(self.booked)
-            ids = (UUID(bytes=self.chance.randbytes(16)) for _ in range(2))
+            ids = (uuid4() for _ in range(2))
             off, on = (adjustment_of(known, each, "moved", "ticket 7") for each in ids)
             cost = known.cost or Decimal(0)
             off = replace(off, requests=-1, cost=-cost)
