@@ -11,7 +11,8 @@ EXTRAS := collector,embedded,otlp-grpc,demo
 STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt hatch_build.py \
     collector_receiver/spanmeter/collector_receiver/*.c | sha256sum | cut -c1-12)
 
-.PHONY: venv demo test bench-overhead bench-ingest fuzz test-interop test-matrix test-outage check fmt clean
+.PHONY: venv demo test bench-overhead bench-ingest bench-queries bench-large fuzz test-interop test-matrix test-outage \
+    check fmt clean
 .DEFAULT_GOAL := test
 
 venv: $(STAMP)
@@ -77,6 +78,15 @@ bench-overhead: venv
 bench-ingest: venv
 	@PYTHONPATH=tests $(BIN)/python -m databases prepare
 	PYTHONPATH=tests $(BIN)/python benchmarks/ingest $(ARGS)
+
+# The questions a team asks, of the rollups and of the rows beside them; 20 million rows are made first, 100 million for
+# bench-large. The plans go to build/bench-queries.
+bench-queries: venv
+	@PYTHONPATH=tests $(BIN)/python -m databases prepare
+	PYTHONPATH=tests $(BIN)/python benchmarks/queries $(ARGS)
+
+bench-large: ARGS += --rows 100000000
+bench-large: bench-queries
 
 # Each check runs even where an earlier one fails: one run reports all there is to mend.
 check: venv

@@ -7,9 +7,10 @@ from typing import Final, NoReturn
 
 import grpc
 
+from spanmeter.collector_receiver.authentication import Senders
 from spanmeter.collector_receiver.counters import Counters
 from spanmeter.collector_receiver.exports import Exports
-from spanmeter.collector_receiver.refusals import Refused, Unusable
+from spanmeter.collector_receiver.refusals import Forbidden, Refused, Unauthenticated, Unusable
 from spanmeter.collector_receiver.retry import retry_trailers
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
@@ -19,8 +20,11 @@ class GrpcService:
     """Answers `Export`. The answer leaves `deadline_margin` seconds before the client's own deadline, or after
     half of the time if that is later."""
 
-    def __init__(self, exports: Exports, counters: Counters, *, deadline_margin: float) -> None:
+    def __init__(
+        self, exports: Exports, senders: Senders, counters: Counters, *, deadline_margin: float
+    ) -> None:
         self._exports = exports
+        self._senders = senders
         self._counters = counters
         self._deadline_margin = deadline_margin
 
@@ -35,12 +39,31 @@ class GrpcService:
         # Of a short deadline half is for the commit: it would be none of it.
         patience = max(left - self._deadline_margin, left / 2)
         try:
-            return self._exports(body, _host(context.peer()), patience=patience)
+            peer = _host(context.peer())
+            sender = self._senders.sender(_authorization(context), peer, patience)
+            return self._exports(body, sender, peer, patience=patience)
         except Refused as refusal:
             self._counters.refuse(refusal)
-            if isinstance(refusal, Unusable):
-                context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
+            for kind, code in _FINAL:
+                if isinstance(refusal, kind):
+                    context.abort(code, str(refusal))
             _ask_again(context, str(refusal))
+
+
+_FINAL: Final = (
+    # Exporters of OpenTelemetry give up for these; ours keeps its records until the key is mended.
+    (Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),
+    (Forbidden, grpc.StatusCode.PERMISSION_DENIED),
+    (Unusable, grpc.StatusCode.INVALID_ARGUMENT),
+)
+
+
+def _authorization(context: grpc.ServicerContext) -> list[str]:
+    return [
+        value if isinstance(value, str) else ""
+        for name, value in context.invocation_metadata() or ()
+        if name == "authorization"
+    ]
 
 
 def _ask_again(context: grpc.ServicerContext, message: str) -> NoReturn:

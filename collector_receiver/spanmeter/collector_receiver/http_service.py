@@ -12,6 +12,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from threading import Semaphore
@@ -23,6 +24,7 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from spanmeter.collector_receiver.authentication import Senders
 from spanmeter.collector_receiver.body_room import BodyRoom
 from spanmeter.collector_receiver.counters import Counters
 from spanmeter.collector_receiver.inflating import ENCODINGS, Inflating
@@ -30,11 +32,14 @@ from spanmeter.collector_receiver.ingest import AT_ONCE
 from spanmeter.collector_receiver.otlp_json import to_protobuf
 from spanmeter.collector_receiver.refusals import (
     BodyTooLarge,
+    Forbidden,
     NotSupported,
     Refused,
     TryAgain,
+    Unauthenticated,
     Unusable,
 )
+from spanmeter.collector_receiver.sender import Sender
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +59,13 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-Export = Callable[[bytes, str], bytes]
-"""Takes a serialized `ExportTraceServiceRequest` and its sender's address, and returns the serialized response once
-what was accepted is durable. Raises `Refused`."""
+Export = Callable[[bytes, Sender, str], bytes]
+"""Takes a serialized `ExportTraceServiceRequest`, its sender and its sender's address, and returns the serialized
+response once what was accepted is durable. Raises `Refused`."""
+
+DISCARDED: Final = 1024 * 1024
+"""Bytes of a request that are read though its key is refused: a sender that is cut off in the middle of it sees no
+answer, and tries again."""
 
 
 class _Answer(NamedTuple):
@@ -77,6 +86,7 @@ class HttpService:
     def __init__(
         self,
         export: Export,
+        senders: Senders,
         metrics: Callable[[], bytes],
         counters: Counters,
         threads: Executor,
@@ -86,6 +96,7 @@ class HttpService:
         max_objects: int,
     ) -> None:
         self._export = export
+        self._senders = senders
         self._metrics_page = metrics
         self._counters = counters
         self._threads = threads
@@ -133,6 +144,7 @@ class HttpService:
         content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         form = JSON if content_type == JSON else PROTOBUF
         try:
+            sender = await self._sender(scope)
             if content_type not in (PROTOBUF, JSON):
                 raise NotSupported(
                     f"content type {content_type!r} is neither {PROTOBUF} nor {JSON}"
@@ -140,14 +152,28 @@ class HttpService:
             with self._room.for_body() as hold:
                 body = await self._body(headers, receive, hold)
                 return await asyncio.get_running_loop().run_in_executor(
-                    self._threads, partial(self._taken, body, form, _sender(scope))
+                    self._threads, partial(self._taken, body, form, sender, _peer(scope))
                 )
+        except (Unauthenticated, Forbidden) as refusal:
+            await _discard(receive)
+            return self._refused(refusal, form)
         except Refused as refusal:
             return self._refused(refusal, form)
         except Exception:
             logger.exception("could not take an export request over HTTP")
             internal = TryAgain("an internal error; see the collector's log")
             return self._refused(internal, form)
+
+    async def _sender(self, scope: Scope) -> Sender:
+        """Known before anything of the body is read. Raises `Refused`."""
+        given = [
+            value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"
+        ]
+        peer = _peer(scope)
+        known = self._senders.known(given, peer)
+        if known is not None:
+            return known
+        return await asyncio.to_thread(self._senders.sender, given, peer)
 
     def _refused(self, refusal: Refused, form: str) -> _Answer:
         self._counters.refuse(refusal)
@@ -188,11 +214,11 @@ class HttpService:
             inflating.finish()
         return bytes(body)
 
-    def _taken(self, body: bytes, form: str, sender: str) -> _Answer:
+    def _taken(self, body: bytes, form: str, sender: Sender, peer: str) -> _Answer:
         if form == JSON:
             with self._parsing:
                 body = to_protobuf(body, max_objects=self._max_objects)
-        response = self._export(body, sender)
+        response = self._export(body, sender, peer)
         if form == JSON:
             message = ExportTraceServiceResponse.FromString(response)
             return _Answer(HTTPStatus.OK, _json(message), JSON)
@@ -203,13 +229,27 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _sender(scope: Scope) -> str:
+def _peer(scope: Scope) -> str:
     client = scope.get("client")
     return str(client[0]) if client else ""
 
 
+async def _discard(receive: Receive) -> None:
+    """Read what is coming, up to a bound, and keep nothing of it."""
+    left = DISCARDED
+    with suppress(TimeoutError):
+        async with asyncio.timeout(BODY_TIMEOUT):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+
+
 _STATUSES: Final = (
     # A refusal is answered as the first that it is one of; else it may be tried again.
+    (Unauthenticated, HTTPStatus.UNAUTHORIZED, grpc.StatusCode.UNAUTHENTICATED),
+    (Forbidden, HTTPStatus.FORBIDDEN, grpc.StatusCode.PERMISSION_DENIED),
     (NotSupported, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, grpc.StatusCode.INVALID_ARGUMENT),
     (BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (Unusable, HTTPStatus.BAD_REQUEST, grpc.StatusCode.INVALID_ARGUMENT),
@@ -227,7 +267,16 @@ def _refusal(refusal: Refused, form: str) -> _Answer:
     return _Answer(status, body, form, _refusal_headers(status))
 
 
+_CHALLENGES: Final = {
+    # RFC 6750, section 3.
+    HTTPStatus.UNAUTHORIZED: b'Bearer realm="spanmeter"',
+    HTTPStatus.FORBIDDEN: b'Bearer realm="spanmeter", error="insufficient_scope", scope="ingest"',
+}
+
+
 def _refusal_headers(status: HTTPStatus) -> tuple[tuple[bytes, bytes], ...]:
+    if status in _CHALLENGES:
+        return ((b"www-authenticate", _CHALLENGES[status]),)
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         return ((b"retry-after", random.choice(RETRY_AFTER).encode()),)  # noqa: S311 (no secret)
     # What has not been read of a body that is too large stays unread: the connection ends with it.

@@ -12,9 +12,11 @@ from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.decode import decode
 from spanmeter.collector_receiver.journal_segment import Entry
+from spanmeter.collector_receiver.meter_in_force import MeterInForce
 from spanmeter.collector_receiver.numbered_records import producers_of
 from spanmeter.collector_receiver.received import Received
 from spanmeter.collector_receiver.rows import rows_of
+from spanmeter.collector_receiver.sender import Sender
 from spanmeter.collector_receiver.submission import Rejection, Submission
 from spanmeter.metering.dialects import is_tracing_copy
 from spanmeter.metering.meter import Meter
@@ -43,7 +45,7 @@ class Ingest:
 
     def __init__(
         self,
-        meter: Meter,
+        meter: MeterInForce,
         committer: Committer,
         counters: Counters,
         *,
@@ -57,14 +59,15 @@ class Ingest:
         self._max_attributes = max_attributes
         self._at_once = Semaphore(AT_ONCE)
 
-    def __call__(self, body: bytes, sender: str = "") -> Accepted:
+    def __call__(self, body: bytes, sender: Sender) -> Accepted:
         """Decode and meter a serialized export request, and queue it to be committed in its sender's turn.
 
         Raises `Undecodable`, `QueueFull` or `NotCommitted`, and then nothing of it is stored.
         """
         with self._at_once:
             received = decode(body, max_spans=self._max_spans, max_attributes=self._max_attributes)
-            submission = self._metered(received, Entry(body, datetime.now(UTC)), sender)
+            entry = Entry(body, datetime.now(UTC), sender.grant)
+            submission = self._metered(self._meter.now, received, entry, sender.turn)
         self._submit(submission)
         copies = sum(is_tracing_copy(span) for span, _ in received)
         others = len(received) - submission.rows - copies
@@ -76,7 +79,7 @@ class Ingest:
         """Queue a request of the journal, to be metered as when it came; set when it is committed. Raises the same."""
         # It was acknowledged within the limits of that day, which may have been others.
         received = decode(entry.body, max_spans=sys.maxsize, max_attributes=sys.maxsize)
-        submission = self._metered(received, entry, JOURNAL)
+        submission = self._metered(self._meter.at(entry.received_at), received, entry, JOURNAL)
         submission.replayed = True
         self._submit(submission)
         return submission.committed
@@ -87,8 +90,16 @@ class Ingest:
         else:
             submission.settle([])
 
-    def _metered(self, received: list[Received], entry: Entry, sender: str) -> Submission:
-        batch, rejected = rows_of(self._meter, received, entry.received_at)
+    def _metered(
+        self, meter: Meter, received: list[Received], entry: Entry, turn: str
+    ) -> Submission:
+        batch, rejected = rows_of(meter, received, entry.received_at, entry.grant)
         return Submission(
-            batch, rejected, entry.body, sender, producers_of(received), entry.received_at
+            batch,
+            rejected,
+            entry.body,
+            turn,
+            producers_of(received),
+            entry.received_at,
+            entry.grant,
         )

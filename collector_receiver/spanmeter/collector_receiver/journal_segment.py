@@ -1,6 +1,7 @@
 """One file of the journal: requests one after the other, each with the time of its receipt and a checksum."""
 
 import errno
+import json
 import os
 import struct
 import zlib
@@ -10,7 +11,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple
 
-MAGIC: Final = b"spanmeter journal 1\n"
+from spanmeter.collector_receiver.sender import Grant
+
+MAGIC: Final = b"spanmeter journal 2\n"
 """What a segment begins with; the number is that of the format."""
 
 # Length of the packed request, microseconds since the epoch, checksum of the request; then a checksum of these, so that
@@ -18,14 +21,16 @@ MAGIC: Final = b"spanmeter journal 1\n"
 _FACTS: Final = struct.Struct("<IqI")
 _CHECKSUM: Final = struct.Struct("<I")
 _HEADER_SIZE: Final = _FACTS.size + _CHECKSUM.size
+_GRANT_SIZE: Final = struct.Struct("<I")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Entry(NamedTuple):
-    """A request as it came in, and when."""
+    """A request as it came in, when, and with which key."""
 
     body: bytes
     received_at: datetime
+    grant: Grant | None = None
 
 
 class Damaged(Exception):
@@ -99,7 +104,7 @@ class Segment:
 
 def packed(entry: Entry) -> bytes:
     """The entry as it lies in the file."""
-    body = zlib.compress(entry.body, 1)
+    body = zlib.compress(_with_grant(entry), 1)
     microseconds = (entry.received_at - _EPOCH) // timedelta(microseconds=1)
     facts = _FACTS.pack(len(body), microseconds, zlib.crc32(body))
     return facts + _CHECKSUM.pack(zlib.crc32(facts)) + body
@@ -127,8 +132,27 @@ def entries(path: Path) -> Iterator[Entry]:
             return
         if zlib.crc32(body) != checksum:
             raise Damaged(f"{path} is damaged from byte {at} on")
-        yield Entry(zlib.decompress(body), _EPOCH + timedelta(microseconds=microseconds))
+        yield _entry(zlib.decompress(body), _EPOCH + timedelta(microseconds=microseconds))
         at += _HEADER_SIZE + length
+
+
+def _with_grant(entry: Entry) -> bytes:
+    """Whose usage a key may send is decided at receipt, so that is kept with the request, in JSON before it."""
+    grant = b""
+    if entry.grant is not None:
+        key_id, tenants = entry.grant
+        grant = json.dumps([key_id, None if tenants is None else sorted(tenants)]).encode()
+    return _GRANT_SIZE.pack(len(grant)) + grant + entry.body
+
+
+def _entry(content: bytes, received_at: datetime) -> Entry:
+    (size,) = _GRANT_SIZE.unpack_from(content)
+    start = _GRANT_SIZE.size + size
+    grant = None
+    if size:
+        key_id, tenants = json.loads(content[_GRANT_SIZE.size : start])
+        grant = Grant(key_id, None if tenants is None else frozenset(tenants))
+    return Entry(content[start:], received_at, grant)
 
 
 def sync_directory(path: Path) -> None:

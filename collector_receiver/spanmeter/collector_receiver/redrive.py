@@ -1,17 +1,19 @@
 """Rejected spans are metered again, after a fix: of the meter, of the rates, of the window of time."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.decode import Undecodable, decode
-from spanmeter.collector_receiver.pinned_meter import pinned_meter
+from spanmeter.collector_receiver.meter_in_force import meter_now
 from spanmeter.collector_receiver.rows import Rows, rows_of
+from spanmeter.collector_receiver.sender import Grant
 from spanmeter.collector_receiver.settings import CollectorSettings
 from spanmeter.metering.meter import Meter
+from spanmeter.storage.api_keys import bindings
 from spanmeter.storage.connection import Connection, connect, database_errors
 from spanmeter.storage.ledger import LedgerWriter
 from spanmeter.storage.rejected import OpenSpan, RejectedSpan, close_spans, open_spans
@@ -59,10 +61,11 @@ def redrive(
     nothing. A `dry_run` changes nothing at all. Raises DatabaseUnavailable.
     """
     redriven = Redriven()
-    meter, dsn = pinned_meter(settings), settings.dsn
+    dsn = settings.dsn
     with closing(connect(dsn)) as connection, LedgerWriter(dsn) as ledger, database_errors():
+        meter, bound = meter_now(settings, connection), bindings(connection)
         for page in open_spans(connection, reason=reason, since=since, size=PAGE):
-            rows = [_rows(meter, span) for span in page]
+            rows = [_rows(meter, span, bound) for span in page]
             refused = {} if dry_run else _booked(ledger, rows)
             outcomes = [_outcome(each, refused.get(at)) for at, each in enumerate(rows)]
             if not dry_run:
@@ -72,13 +75,14 @@ def redrive(
     return redriven
 
 
-def _rows(meter: Meter, span: OpenSpan) -> Rows:
-    """The span as it would be received now, but judged by the time it came."""
+def _rows(meter: Meter, span: OpenSpan, bound: Mapping[str, frozenset[str]]) -> Rows:
+    """The span as it would be received now, with the key that it came with, but judged by the time it came."""
     try:
         received = decode(span.payload, max_spans=1)
     except Undecodable as error:
         return Rows([], [RejectedSpan(UNDECODABLE, str(error), b"", b"", None, span.payload)])
-    return rows_of(meter, received, span.rejected_at)
+    grant = None if span.key_id is None else Grant(span.key_id, bound.get(span.key_id))
+    return rows_of(meter, received, span.rejected_at, grant)
 
 
 def _booked(ledger: LedgerWriter, rows: list[Rows]) -> dict[int, str]:

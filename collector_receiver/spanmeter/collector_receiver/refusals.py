@@ -28,6 +28,18 @@ class NotSupported(Unusable):
     code = "not_supported"
 
 
+class Unauthenticated(Refused):
+    """Who sends is not known: no key, or none that is taken. The key has to be mended first."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(Refused):
+    """Who sends is known, and may not send."""
+
+    code = "forbidden"
+
+
 class TryAgain(Refused):
     """Not now, for no fault of the sender's: the same request is welcome a moment later."""
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.received import Received
+from spanmeter.collector_receiver.sender import Grant, granted
 from spanmeter.metering.meter import Meter
 from spanmeter.metering.reads import READS
 from spanmeter.metering.span import Span
@@ -27,14 +28,21 @@ class Rows(NamedTuple):
     rejected: list[RejectedSpan]
 
 
-def rows_of(meter: Meter, received: Iterable[Received], received_at: datetime) -> Rows:
-    """Meter spans that were received at this moment."""
+def rows_of(
+    meter: Meter,
+    received: Iterable[Received],
+    received_at: datetime,
+    grant: Grant | None = None,
+) -> Rows:
+    """Meter spans that were received at this moment, with this key."""
     rows = Rows([], [])
     usual = meter.reads is READS
     for span, usual_payload in received:
         payload = usual_payload if usual else partial(usual_payload, meter.reads)
         try:
             event = meter.meter(span, received_at)
+            if event is not None:
+                rows.batch.append(Metered(granted(event, grant), payload))
         except Unmeterable as error:
             tenant = meter.tenant_of(span)
             rows.rejected.append(_rejected(span, tenant, error.reason, error.detail, payload))
@@ -42,9 +50,8 @@ def rows_of(meter: Meter, received: Iterable[Received], received_at: datetime) -
             # A span that breaks the meter is kept too: refusing the request would block its neighbours for ever.
             logger.exception("the meter failed on a span of scope %r", span.scope_name)
             rows.rejected.append(_rejected(span, None, "meter_failed", repr(error), payload))
-        else:
-            if event is not None:
-                rows.batch.append(Metered(event, payload))
+    if grant is not None:
+        rows.rejected[:] = [span._replace(key_id=grant.key_id) for span in rows.rejected]
     return rows
 
 

@@ -7,11 +7,13 @@ from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from spanmeter.collector_receiver.authentication import Anybody, Authentication, Senders
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.database_watch import DatabaseWatch
 from spanmeter.collector_receiver.decode import DECODER
 from spanmeter.collector_receiver.exports import Exports
+from spanmeter.collector_receiver.folding import Folding
 from spanmeter.collector_receiver.grpc_server import GrpcServer
 from spanmeter.collector_receiver.grpc_service import GrpcService
 from spanmeter.collector_receiver.housekeeping import Housekeeping
@@ -20,8 +22,11 @@ from spanmeter.collector_receiver.http_service import HttpService
 from spanmeter.collector_receiver.ingest import Ingest
 from spanmeter.collector_receiver.instruments import Readings
 from spanmeter.collector_receiver.journal import Journal
-from spanmeter.collector_receiver.pinned_meter import pinned_meter
+from spanmeter.collector_receiver.key_ring import KeyRing
+from spanmeter.collector_receiver.meter_in_force import MeterInForce
+from spanmeter.collector_receiver.refused_attempts import AttemptCounts
 from spanmeter.collector_receiver.replaying import Replaying
+from spanmeter.collector_receiver.sealing import Sealing
 from spanmeter.collector_receiver.settings import CollectorSettings
 from spanmeter.collector_receiver.telemetry import Telemetry
 from spanmeter.storage.ledger import LedgerWriter
@@ -69,8 +74,9 @@ class Collector:
             journal=self._journal,
             on_commit=self._telemetry.commits,
         )
+        self._meter = MeterInForce(settings)
         ingest = Ingest(
-            pinned_meter(settings),
+            self._meter,
             self._committer,
             self._counters,
             max_spans=settings.max_request_spans,
@@ -78,19 +84,27 @@ class Collector:
         )
         self._replaying = None if self._journal is None else Replaying(self._journal, ingest.replay)
         self._housekeeping = Housekeeping(settings.dsn, settings.max_age)
+        self._folding = Folding(settings.dsn) if _is_first(settings) else None
+        self._sealing = _sealing(settings)
         self._watch = DatabaseWatch(settings.dsn, counting=_is_first(settings))
-        exports = Exports(ingest, self._counters, at_once=settings.handlers, hold=settings.hold)
+        attempts = AttemptCounts()
+        self._keys = KeyRing(settings.dsn, attempts) if settings.needs_key else None
+        senders = self._senders(attempts)
+        exports = Exports(
+            ingest, self._counters, attempts, at_once=settings.handlers, hold=settings.hold
+        )
         self._threads = ThreadPoolExecutor(
             settings.handlers, thread_name_prefix="spanmeter-handler"
         )
         self._grpc = GrpcServer(
-            GrpcService(exports, self._counters, deadline_margin=settings.deadline_margin),
+            GrpcService(exports, senders, self._counters, deadline_margin=settings.deadline_margin),
             self._threads,
             max_bytes=settings.max_request_bytes,
             shared=settings.shared,
         )
         self._http_service = HttpService(
             exports,
+            senders,
             self._telemetry.page,
             self._counters,
             self._threads,
@@ -121,16 +135,35 @@ class Collector:
     def start(self) -> None:
         """Listen and serve. Raises `CannotListen`, and `UnusableCertificate`."""
         self._addresses = addresses = self._listening()
+        self._meter.start()
         self._committer.start()
+        if self._keys is not None:
+            self._keys.start()
         if self._replaying is not None:
             self._replaying.start()
         self._housekeeping.start()
+        if self._folding is not None:
+            self._folding.start()
+        if self._sealing is not None:
+            self._sealing.start()
         self._watch.start()
         self._telemetry.start(self._readings())
         self._grpc.start()
         if addresses.http is not None:
             self._http.start()
         logger.info("receiving OTLP on %s; decoder: %s", addresses, DECODER)
+
+    def _senders(self, attempts: AttemptCounts) -> Senders:
+        settings = self._settings
+        if self._keys is not None:
+            waiting = settings.handlers // 4
+            return Authentication(self._keys, attempts, at_once=waiting, hold=settings.hold)
+        if settings.auth is False:
+            logger.warning(
+                "no key is asked for: whoever reaches %s can write usage of any tenant",
+                " or ".join(filter(None, (settings.grpc, settings.http))),
+            )
+        return Anybody()
 
     def _readings(self) -> Readings:
         journal = self._journal
@@ -163,11 +196,18 @@ class Collector:
         """
         deadline = time.monotonic() + grace
         self._housekeeping.stop()
+        if self._folding is not None:
+            self._folding.stop()
+        if self._sealing is not None:
+            self._sealing.stop()
         self._watch.stop()
+        self._meter.stop()
         self._http_service.drain()
         self._http.stop(grace)
         self._grpc.stop(grace).wait()
         self._http.join()
+        if self._keys is not None:
+            self._keys.stop()
         if self._replaying is not None:
             self._replaying.stop()
         self._committer.close(max(0.0, deadline - time.monotonic()))
@@ -205,3 +245,9 @@ def _is_first(settings: CollectorSettings) -> bool:
 def _cannot_listen(address: str, error: OSError, flag: str) -> CannotListen:
     reason = error.strerror or str(error)
     return CannotListen(f"cannot listen on {address}: {reason}; choose another with {flag}")
+
+
+def _sealing(settings: CollectorSettings) -> Sealing | None:
+    if settings.seal_after is None or not _is_first(settings):
+        return None
+    return Sealing(settings.dsn, settings.seal_after, settings.seal_key)

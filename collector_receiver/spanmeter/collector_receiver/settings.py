@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from spanmeter.collector_receiver.authentication import only_loopback
 from spanmeter.collector_receiver.decode import MAX_ATTRIBUTES
 from spanmeter.collector_receiver.tls import Tls
 
@@ -43,6 +44,9 @@ class CollectorSettings:
 
     tls: Tls | None = None
     """Transport security, for both. Without it whoever can listen in on the network can read along."""
+
+    auth: bool | None = None
+    """Whether senders need an API key. None: unless only programs of this machine can connect."""
 
     handlers: int = 256
     """Threads that answer export requests. Each waits for its commit, so this bounds the requests under way; one
@@ -93,3 +97,15 @@ class CollectorSettings:
     max_age: timedelta = timedelta(days=400)
     max_ahead: timedelta = timedelta(minutes=10)
     """Spans that began outside of this range around now are rejected: a wrong clock makes chunks of its own."""
+
+    seal_after: timedelta | None = timedelta(hours=2)
+    """How long after the end of a day, UTC, what was booked until then is sealed. None: that is left to others."""
+
+    seal_key: bytes | None = field(default=None, repr=False)
+    """What seals are signed with: a secret that the database does not know."""
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether senders need an API key."""
+        listening = [self.grpc, *([] if self.http is None else [self.http])]
+        return not only_loopback(listening) if self.auth is None else self.auth

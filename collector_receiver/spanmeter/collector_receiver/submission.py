@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, NamedTuple
 
+from spanmeter.collector_receiver.sender import Grant
 from spanmeter.storage.metered import Metered
 from spanmeter.storage.producers import Producer
 from spanmeter.storage.rejected import RejectedSpan
@@ -38,6 +39,8 @@ class Submission:
     """Which of their numbered records it holds."""
     received_at: datetime = field(default_factory=partial(datetime.now, UTC))
     """When the collector received it; what lies in the journal was received earlier than it arrives here."""
+    grant: Grant | None = None
+    """The key it was sent with."""
     replayed: bool = False
     """Whether it comes from the journal, and so is durable already."""
     arrived: float = field(default_factory=time.monotonic)

@@ -6,7 +6,9 @@ from importlib.resources import files
 from typing import Final, cast
 
 from spanmeter.collector_receiver.decode import DECODER
+from spanmeter.console.access import key_counts
 from spanmeter.console.journal_place import journal_state
+from spanmeter.console.keeping import chunk_facts
 from spanmeter.console.last_day import last_day
 from spanmeter.console.listing import Column, Listing, Value
 from spanmeter.console.producers import gaps
@@ -40,6 +42,7 @@ def status_of(settings: Settings, dsn: str) -> Listing:
         # A ledger that is not up to date has not got all of it.
         tables = [] if missing else connection.execute(_TABLES).fetchall()
         trouble = {} if missing else _trouble(connection)
+        held = {} if missing else {**key_counts(connection), **chunk_facts(connection, edition)}
     columns = [Column("table", "table"), Column("hypertable", "hypertable")]
     columns += [Column("rows", "rows"), Column("bytes", "bytes")]
     rows = cast(Sequence[tuple[str, int, int, bool]], tables)
@@ -56,6 +59,7 @@ def status_of(settings: Settings, dsn: str) -> Listing:
             "pending_migrations": ", ".join(missing) or None,
             **journal_state(settings, dsn),
             **trouble,
+            **held,
         },
     )
 

@@ -17,9 +17,12 @@ import click
 
 _EXPECTED: Final = (
     ("spanmeter.storage.errors", "StorageError"),
+    ("spanmeter.metering.billable_conditions", "RulesError"),
     ("spanmeter.collector_receiver.server", "CannotListen"),
     ("spanmeter.collector_receiver.journal", "CannotJournal"),
     ("spanmeter.console.demo.processes", "ChildFailed"),
+    ("spanmeter.console.bills.provider_api", "ProviderRefused"),
+    ("spanmeter.metering.reconciliation.bill", "UnreadableBill"),
 )
 
 

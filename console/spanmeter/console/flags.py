@@ -2,14 +2,14 @@
 
 import functools
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 from spanmeter.console.failures import UnusableSetting, explained
 from spanmeter.console.listing import FORMATS
-from spanmeter.console.periods import instant
+from spanmeter.console.periods import duration, instant
 from spanmeter.console.settings import DURABILITY, LOG_FORMATS, LOG_LEVELS, InvalidSetting, Settings
 
 _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
@@ -55,6 +55,12 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         help="PEM; only senders with a certificate that it signed are let in."
         " [SPANMETER_TLS_CLIENT_AUTHORITY]",
     ),
+    "auth": click.option(
+        "--auth/--no-auth",
+        default=None,
+        help="Whether senders need an API key. [SPANMETER_AUTH]"
+        " Default: unless only this machine can connect.",
+    ),
     "attribution": click.option(
         "--attribution",
         metavar="PLACES",
@@ -93,6 +99,7 @@ RECEIVING = (
     "tls_certificate",
     "tls_key",
     "tls_client_authority",
+    "auth",
     "attribution",
     "journal",
     "durability",
@@ -143,6 +150,14 @@ def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> dat
     """What a flag's WHEN means, now."""
     try:
         return None if value is None else instant(value, datetime.now(UTC))
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+def lasting(ctx: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:
+    """How long a flag's LENGTH is."""
+    try:
+        return None if value is None else duration(value)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from error
 

@@ -9,8 +9,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from spanmeter.console.extras import require
 from spanmeter.console.failures import JobFailed, UnusableSetting
 from spanmeter.console.settings import Settings
-from spanmeter.storage.connection import Connection, connect
+from spanmeter.storage import tenant_isolation
+from spanmeter.storage.connection import Connection, connect, database_errors
 from spanmeter.storage.migrations import migrations, pending
+from spanmeter.storage.recent import bound_session
 
 _SECRETS = {"password", "sslpassword", "oauth_client_secret"}
 
@@ -47,11 +49,27 @@ def reading(dsn: str) -> Generator[Connection]:
             yield connection
 
 
+@contextmanager
+def changing(settings: Settings) -> Generator[Connection]:
+    """A connection for changing an up-to-date ledger, in autocommit."""
+    with ledger_dsn(settings) as dsn:
+        refuse_outdated(dsn)
+        with closing(connect(dsn)) as connection, database_errors():
+            yield connection
+
+
 def refuse_outdated(dsn: str) -> None:
     """Raise `JobFailed` unless the database has a ledger, and that is up to date."""
     refuse_empty(dsn)
     if names := pending(dsn):
         raise JobFailed(f"the ledger lacks {', '.join(names)}: run `spanmeter db migrate`")
+
+
+def refuse_leaks(dsn: str) -> None:
+    """Raise `TenantsCanPeek` if a tenant that reads the database can see another's rows."""
+    with closing(connect(dsn)) as connection, database_errors():
+        bound_session(connection)
+        tenant_isolation.refuse_leaks(connection)
 
 
 def refuse_empty(dsn: str) -> None:

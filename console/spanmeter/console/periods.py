@@ -35,6 +35,13 @@ def instant(text: str, now: datetime) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+def duration(text: str) -> timedelta:
+    """How long `text` is: `30m`, `24h`, `7d`, `2w`. Raises `ValueError` with the forms that are understood."""
+    if (found := _AGO.fullmatch(text)) is None:
+        raise ValueError(f"{text!r} is no length of time such as 30m, 24h, 7d or 2w")
+    return int(found[1]) * _UNITS[found[2]]
+
+
 def _ago(now: datetime, age: timedelta) -> datetime:
     try:
         return now - age

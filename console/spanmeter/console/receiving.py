@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,10 @@ def collector_settings(settings: Settings, dsn: str) -> "CollectorSettings":
         grpc=settings.grpc,
         http=settings.http,
         workers=settings.workers,
+        auth=settings.auth,
         tls=_tls(settings),
+        seal_after=None if settings.seal_after is None else timedelta(hours=settings.seal_after),
+        seal_key=settings.sealing_key,
         journal=journal_directory(settings, dsn),
     )
 

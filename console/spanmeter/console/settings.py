@@ -16,6 +16,10 @@ ENVIRONMENT_PREFIX: Final = "SPANMETER_"
 DEFAULT_FILE: Final = Path("spanmeter.toml")
 LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+_TRUTH: Final = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
 DURABILITY: Final = ("journal+db", "db")
 
 
@@ -37,7 +41,8 @@ class Settings:
     """Every setting that a flag, a `SPANMETER_*` variable or a key of the TOML file can give.
 
     `dsn` may hold a password: it is left out of the repr. `grpc` and `http` are `HOST:PORT`; the
-    defaults are reachable from this machine only, because nothing authenticates senders yet.
+    defaults are reachable from this machine only, and then no key is asked for unless `auth` says so.
+    Collectors seal a day `seal_after` hours after its end, None: never; `seal_key` is a secret, too.
     `attribution` names by dimension the places where spans carry it (see `Attribution`).
     """
 
@@ -49,11 +54,19 @@ class Settings:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_authority: Path | None = None
+    auth: bool | None = None
     attribution: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     journal: Path | None = None
     durability: str = "journal+db"
+    seal_after: int | None = 2
+    seal_key: str | None = field(default=None, repr=False)
     log_level: str = "info"
     log_format: str = "text"
+
+    @property
+    def sealing_key(self) -> bytes | None:
+        """What seals are signed with."""
+        return None if self.seal_key is None else self.seal_key.encode()
 
     @classmethod
     def read(
@@ -129,6 +142,22 @@ def _number(value: object) -> int:
     return int(text)
 
 
+def _hours(value: object) -> int | None:
+    text = str(value).lower()
+    if text == "never":
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) <= 240):
+        raise ValueError(f"{text!r} is neither a number of hours from 0 to 240 nor never")
+    return int(text)
+
+
+def _yes_or_no(value: object) -> bool:
+    text = str(value).lower()
+    if text not in _TRUTH:
+        raise ValueError(f"{text!r} is neither true nor false")
+    return _TRUTH[text]
+
+
 def _path(value: object) -> Path:
     return Path(value if isinstance(value, Path) else _text(value)).expanduser()
 
@@ -181,9 +210,12 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
     "tls_certificate": _path,
     "tls_key": _path,
     "tls_client_authority": _path,
+    "auth": _yes_or_no,
     "attribution": _attribution,
     "journal": _path,
     "durability": _one_of(*DURABILITY),
+    "seal_after": _hours,
+    "seal_key": _text,
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of(*LOG_FORMATS),
 }

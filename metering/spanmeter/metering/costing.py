@@ -31,7 +31,7 @@ class Component(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """An unrounded amount in US dollars and the lines it is the sum of; `None` where unpriced."""
+    """An unrounded amount in the rate's currency and the lines it is the sum of; `None` where unpriced."""
 
     amount: Decimal | None
     quality: CostQuality

@@ -8,7 +8,9 @@ from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
 from spanmeter.metering.attribution import Attribution
-from spanmeter.metering.billable import Facts, billable_state
+from spanmeter.metering.billable import Rules
+from spanmeter.metering.billable_facts import Facts
+from spanmeter.metering.billable_rules import DEFAULTS
 from spanmeter.metering.call_cost import REFUSED, CallCost, CallCosts
 from spanmeter.metering.called import Called, read_called
 from spanmeter.metering.costing import priced_quantities
@@ -27,9 +29,6 @@ from spanmeter.metering.usage_event import BillableState, CostQuality, UsageEven
 from spanmeter.metering.usage_source import read_usage_source
 from spanmeter.metering.when import When, read_when
 from spanmeter.metering.who import Who, read_who
-
-CURRENCY: Final = "USD"
-"""The catalogue's prices are in US dollars."""
 
 DIMENSION: Final = names.USAGE_DIMENSION_PREFIX
 CACHE_WRITE: Final = names.USAGE_CACHE_WRITE_PREFIX
@@ -63,6 +62,8 @@ class Told(NamedTuple):
     dialect: str
     scope_name: str
     scope_version: str
+    key_id: str | None = None
+    """The API key it was sent with: of the transport, not of the span."""
 
 
 GROUPS: Final = (When, Who, Called, Outcome, Tokens, Counted, Charge, Told)
@@ -70,7 +71,7 @@ GROUPS: Final = (When, Who, Called, Outcome, Tokens, Counted, Charge, Told)
 
 
 class Meter:
-    """Meters spans at pinned rates, for the tenants that `attribution` finds.
+    """Meters spans at pinned rates and by one version of the billable rules, for the tenants that `attribution` finds.
 
     Spans that began more than `max_age` before, or `max_ahead` after, the moment of receipt are
     refused: one span of a wrong clock would otherwise make a chunk of its own in the ledger.
@@ -79,19 +80,21 @@ class Meter:
     def __init__(
         self,
         rates: Rates,
+        rules: Rules = DEFAULTS,
         *,
         attribution: Attribution | None = None,
         max_age: timedelta = timedelta(days=400),
         max_ahead: timedelta = timedelta(minutes=10),
     ) -> None:
         self._costs = CallCosts(rates)
+        self._rules = rules
         self._attribution = attribution or Attribution()
         self._max_age = max_age
         self._max_ahead = max_ahead
         reads = reads_of(self._attribution)
         self.reads = READS if reads == READS else reads
         """What is read of spans; of most meters the very same."""
-        self._templates = RowTemplates(self._attribution, max_age, max_ahead)
+        self._templates = RowTemplates(self._attribution, rates, rules, max_age, max_ahead)
 
     def tenant_of(self, span: Span) -> str | None:
         """The tenant of a span that could not be metered, as far as it can be told."""
@@ -125,14 +128,17 @@ class Meter:
         if span.dropped_attributes and not reported:
             _check_complete(span, attributes, outcome)
         source = read_usage_source(attributes, reported=reported)
-        cost = self._cost(call, called, outcome, tokens, others, when.time)
+        cost = self._cost(call, called, outcome, tokens, others, when.time, who.tenant_id)
         counted = Counted(others, source, raw_usage(attributes))
-        charge = _charge(attributes, who, outcome, tokens, cost)
+        declared = text(attributes, names.USAGE_BILLABLE_STATE)
+        facts = Facts(declared, who, called, outcome, bool(tokens.output_tokens), source)
+        charge = _charge(self._rules, facts, cost)
         told = _told(call.dialect, span.scope_name[:MAX_TEXT], span.scope_version[:MAX_TEXT])
         event = UsageEvent._make(
             (*when, *who, *called, *outcome, *tokens, *counted, *charge, *told)
         )
-        self._templates.learn(span, event, self._costs.token_costs(called, when.time), now)
+        costs = self._costs.token_costs(called, when.time, who.tenant_id)
+        self._templates.learn(span, event, costs, now)
         return event
 
     def _cost(
@@ -143,16 +149,17 @@ class Meter:
         tokens: Tokens,
         others: Mapping[str, Decimal],
         at: datetime,
+        tenant: str | None,
     ) -> CallCost:
         if not (tokens.reported or others) and was_refused(call.attributes, outcome.status):
             return REFUSED
         if tokens.reported and not others:
-            cost = self._costs.of_tokens(called, tokens, at, by_model=call.by_model)
+            cost = self._costs.of_tokens(called, tokens, at, by_model=call.by_model, tenant=tenant)
             if cost is not None:
                 return cost
         quantities = priced_quantities(tokens, others) if tokens.reported or others else {}
         check_parts(quantities, others)
-        return self._costs.of(called, quantities, at, by_model=call.by_model)
+        return self._costs.of(called, quantities, at, by_model=call.by_model, tenant=tenant)
 
 
 def _prefixed(attributes: Attributes) -> list[str]:
@@ -178,21 +185,7 @@ def _check_complete(span: Span, attributes: Attributes, outcome: Outcome) -> Non
         )
 
 
-def _charge(
-    attributes: Attributes,
-    who: Who,
-    outcome: Outcome,
-    tokens: Tokens,
-    booked: CallCost,
-) -> Charge:
-    state, reason = billable_state(
-        Facts(
-            text(attributes, names.USAGE_BILLABLE_STATE),
-            outcome.status,
-            bool(tokens.output_tokens),
-            who.account_type,
-            who.environment,
-        )
-    )
-    cost, rate_version = booked
-    return Charge(state, reason, cost.amount, CURRENCY, rate_version, cost.quality)
+def _charge(rules: Rules, facts: Facts, booked: CallCost) -> Charge:
+    state, reason = rules.decide(facts)
+    cost, rate_version, currency = booked
+    return Charge(state, reason, cost.amount, currency, rate_version, cost.quality)

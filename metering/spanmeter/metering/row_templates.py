@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from spanmeter.metering import attributes as names
 from spanmeter.metering.attribution import Attribution
+from spanmeter.metering.billable import Rules
 from spanmeter.metering.outcome import time_to_first_token
-from spanmeter.metering.rates import MINUTE
+from spanmeter.metering.rates import MINUTE, Rates
 from spanmeter.metering.raw_usage import raw_usage
 from spanmeter.metering.reading import MAX_COUNT, MAX_TEXT
 from spanmeter.metering.span import Attributes, Span
@@ -23,7 +24,8 @@ from spanmeter.metering.when import EPOCH, LONGEST_NS, NO_SPAN, NO_TRACE
 from spanmeter.metering.who import TOLD_BY_RESOURCE
 
 WHO: Final = tuple(name for name in names.TOLD_BY_SPAN if name != names.USAGE_ACCOUNT_TYPE)
-"""Attributes that stand in a column as they are, and decide nothing else; `RESPONSE_ID` is one more."""
+"""Attributes that stand in a column as they are; `RESPONSE_ID` is one more. They decide nothing else, unless a rule
+looks at them or a contract has rates of its own."""
 
 COUNTS: Final = (
     names.INPUT_TOKENS,
@@ -105,9 +107,9 @@ class _Layout:
         self.numbers = _getter([name for name in others if name in NUMBERS])
 
 
-_Key = tuple[_Origin, _Layout, tuple[Any, ...], tuple[Any, ...], int]
-"""What spans with the same template have in common: origin, layout, texts and numbers that decide, and the minute,
-within which no rate changes."""
+_Key = tuple[_Origin, _Layout, tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], int]
+"""What spans with the same template have in common: origin, layout, texts and numbers that decide, what else rates and
+rules go by, and the minute, within which no rate changes."""
 
 
 class _Template(NamedTuple):
@@ -120,11 +122,21 @@ class _Template(NamedTuple):
 class RowTemplates:
     """Makes rows of spans from those of earlier ones, where our own instrumentation made them. Thread-safe.
 
-    It has to be given the meter's own `attribution`, `max_age` and `max_ahead`.
+    It has to be given the meter's own `attribution`, `rates`, `rules`, `max_age` and `max_ahead`.
     """
 
-    def __init__(self, attribution: Attribution, max_age: timedelta, max_ahead: timedelta) -> None:
+    def __init__(
+        self,
+        attribution: Attribution,
+        rates: Rates,
+        rules: Rules,
+        max_age: timedelta,
+        max_ahead: timedelta,
+    ) -> None:
         self._attribution = attribution
+        self._contract_of = rates.contract_of if rates.has_contracts else None
+        columns = zip(WHO, UsageEvent._fields[_WHO], strict=True)
+        self._ruled_by = [name for name, column in columns if column in rules.fields]
         self._max_age = max_age
         self._max_ahead = max_ahead
         self._layouts: dict[tuple[str, ...], _Layout | None] = {}
@@ -169,7 +181,16 @@ class RowTemplates:
         texts, numbers = layout.texts(attributes), layout.numbers(attributes)
         if not (_are_plain(texts) and _NUMBER.issuperset(map(type, numbers))):
             return None
-        return origin, layout, texts[layout.deciding :], numbers, span.start_ns // MINUTE_NS
+        minute = span.start_ns // MINUTE_NS
+        return origin, layout, texts[layout.deciding :], numbers, self._also(attributes), minute
+
+    def _also(self, attributes: Attributes) -> tuple[Any, ...]:
+        """Whether there was output, and who called, as far as rules look at it; and whose contract holds."""
+        produced = bool(attributes.get(names.OUTPUT_TOKENS))
+        if self._contract_of is None and not self._ruled_by:
+            return (produced,)
+        contract = self._contract_of and self._contract_of(attributes.get(names.TENANT_ID))
+        return (produced, contract, *map(attributes.get, self._ruled_by))
 
     def _layout(self, present: tuple[str, ...]) -> _Layout | None:
         layout = self._layouts.get(present)

@@ -24,8 +24,8 @@ UNITS: Final = frozenset(
 
 
 class TokenCosts(NamedTuple):
-    """A request and each token more of a kind, in units of 10**`exponent` US dollars; of cached and reasoning tokens,
-    what they cost more than the input or output that they are part of. They hold up to `most_input` tokens."""
+    """A request and each token more of a kind, in units of 10**`exponent` of the currency; of cached and reasoning
+    tokens, what they cost more than the input or output that they are part of. They hold up to `most_input` tokens."""
 
     request: int
     input: int

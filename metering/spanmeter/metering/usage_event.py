@@ -89,3 +89,4 @@ class UsageEvent(NamedTuple):
     dialect: str = ""
     scope_name: str = ""
     scope_version: str = ""
+    key_id: str | None = None

@@ -55,4 +55,5 @@ def quarantined_span(metered: Metered, reason: str) -> RejectedSpan:
 
 def _rejected(metered: Metered, reason: str, detail: str) -> RejectedSpan:
     event, payload = metered
-    return RejectedSpan(reason, detail, event.trace_id, event.span_id, event.tenant_id, payload())
+    ids = event.trace_id, event.span_id
+    return RejectedSpan(reason, detail, *ids, event.tenant_id, payload(), event.key_id)

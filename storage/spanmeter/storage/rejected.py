@@ -24,9 +24,10 @@ class RejectedSpan(NamedTuple):
     span_id: bytes
     tenant_id: str | None
     payload: bytes
+    key_id: str | None = None
 
 
-RejectedRow = tuple[bytes, str, str, bytes, bytes, str | None, bytes]
+RejectedRow = tuple[bytes, str, str, bytes, bytes, str | None, bytes, str | None]
 
 
 def as_row(span: RejectedSpan) -> RejectedRow:
@@ -39,6 +40,7 @@ def as_row(span: RejectedSpan) -> RejectedRow:
         span.span_id,
         None if span.tenant_id is None else _storable(span.tenant_id),
         span.payload,
+        span.key_id,
     )
 
 
@@ -54,6 +56,7 @@ class OpenSpan(NamedTuple):
     payload_sha256: bytes
     reason: str
     payload: bytes
+    key_id: str | None
 
 
 def open_spans(

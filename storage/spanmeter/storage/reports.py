@@ -109,13 +109,14 @@ def _query(by: Sequence[str]) -> sql.Composed:
     positions = [sql.Literal(number) for number in range(1, len(by) + 1)]
     periods = [at for at, name in zip(positions, by, strict=True) if name in PERIODS]
     return _SQL["usage"].format(
-        dimensions=_listed([_expression(name) for name in by]),
+        dimensions=_listed([dimension(name) for name in by]),
         groups=_listed(positions),
         order=_listed(periods),
     )
 
 
-def _expression(name: str) -> sql.Composable:
+def dimension(name: str) -> sql.Composable:
+    """A dimension or period as an expression over `ledger`. Raises UnknownDimension."""
     if name in DIMENSIONS:
         return sql.Identifier(name)
     if name in PERIODS:

@@ -23,6 +23,7 @@ _REJECTED: Final = (
     "span_id",
     "tenant_id",
     "payload",
+    "key_id",
 )
 
 NOTHING: Final = Added(0, 0, {})

@@ -12,6 +12,7 @@ A file is a sequence of statements, each headed by its name and a sentence that 
 import re
 from collections.abc import Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import LiteralString, cast
 
 from psycopg.sql import SQL
@@ -22,8 +23,12 @@ _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 
 def load(name: str) -> Mapping[str, SQL]:
     """Return the statements of `sql/<name>.sql` by name."""
-    text = files("spanmeter.storage").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    _, *parts = _HEADING.split(text)
+    return load_file(files("spanmeter.storage").joinpath("sql", f"{name}.sql"))
+
+
+def load_file(file: Traversable) -> Mapping[str, SQL]:
+    """Return the statements of a file by name."""
+    _, *parts = _HEADING.split(file.read_text(encoding="utf-8"))
     bodies = (_COMMENT.sub("", part).strip().removesuffix(";") for part in parts[1::2])
     return dict(zip(parts[::2], map(trusted, bodies), strict=True))
 

@@ -51,7 +51,7 @@ def test_a_span_that_breaks_the_meter_is_kept_for_replay_and_its_neighbours_are_
     plain_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trouble = otlp.llm_span({"tenant.id": TROUBLE})
-    monkeypatch.setattr("spanmeter.collector_receiver.pinned_meter.Meter", FaultyMeter)
+    monkeypatch.setattr("spanmeter.collector_receiver.meter_in_force.Meter", FaultyMeter)
     with (
         Collector(CollectorSettings(dsn=plain_dsn, grpc="127.0.0.1:0")) as collector,
         Client(collector.grpc_address) as client,

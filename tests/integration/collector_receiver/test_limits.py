@@ -128,7 +128,9 @@ def test_fault_12_a_dimension_of_ten_megabytes_is_rejected_alone(
 
 def test_fault_14_one_who_floods_delays_another_by_little(plain_dsn: str) -> None:
     """The senders are told apart by host; here, one speaks IPv4 and the other IPv6."""
-    settings = CollectorSettings(dsn=plain_dsn, grpc="[::]:0", handlers=16, commit_rows=512)
+    settings = CollectorSettings(
+        dsn=plain_dsn, grpc="[::]:0", auth=False, handlers=16, commit_rows=512
+    )
     try:
         collector = Collector(settings)
         collector.start()

@@ -38,7 +38,7 @@ def faulty(settings: CollectorSettings, monkeypatch: pytest.MonkeyPatch) -> None
     """Three calls and something else have been received by a faulty meter, and a call with a bad count by another."""
     spans = [otlp.llm_span() for _ in range(3)] + [otlp.span({"http.route": "/"})]
     with monkeypatch.context() as before:
-        before.setattr("spanmeter.collector_receiver.pinned_meter.Meter", Faulty)
+        before.setattr("spanmeter.collector_receiver.meter_in_force.Meter", Faulty)
         receive(settings, otlp.request(spans))
     receive(settings, bad({"gen_ai.usage.input_tokens": -1}))
 
@@ -98,7 +98,7 @@ def test_one_that_was_stored_in_the_meantime_is_open_no_more(
     """Killed between the two commits, or delivered again by its sender after the fix."""
     body = otlp.llm_request(1)
     with monkeypatch.context() as before:
-        before.setattr("spanmeter.collector_receiver.pinned_meter.Meter", Faulty)
+        before.setattr("spanmeter.collector_receiver.meter_in_force.Meter", Faulty)
         receive(settings, body)
     receive(settings, body)
     assert redrive(settings).booked == 1

@@ -39,7 +39,7 @@ FROM pg_indexes WHERE schemaname = 'public'
 UNION ALL
 SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(pg_trigger.oid), '', '', ''
 FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
-WHERE relnamespace = 'public'::regnamespace AND tgname NOT LIKE 'ts_%'
+WHERE relnamespace = 'public'::regnamespace AND tgname NOT LIKE 'ts_%' AND NOT tgisinternal
 UNION ALL
 SELECT 'view', viewname, definition, '', '', '', '' FROM pg_views WHERE schemaname = 'public'
 ORDER BY 1, 2, 3, 4
@@ -97,7 +97,8 @@ def test_the_columns_of_usage_events_are_the_fields_of_the_event(dsn: str) -> No
         "SELECT column_name FROM information_schema.columns WHERE table_name = 'usage_events'",
     )
     of_the_writer = {name for (name,) in columns if name.startswith("duplicate_of_")}
-    assert {name for (name,) in columns} == {*UsageEvent._fields, "ingested_at", *of_the_writer}
+    of_the_database = {"ingested_at", "booked_in"}
+    assert {name for (name,) in columns} == {*UsageEvent._fields, *of_the_database, *of_the_writer}
 
 
 def test_every_name_a_user_can_query_says_what_it_is(dsn: str) -> None:

@@ -20,10 +20,15 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert command is not None
-        if isinstance(command, click.Group):
-            yield from ((f"{name} {inner}", each) for inner, each in command.commands.items())
-        else:
-            yield name, command
+        yield from _within(name, command)
+
+
+def _within(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for inner, each in command.commands.items():
+            yield from _within(f"{name} {inner}", each)
+    else:
+        yield name, command
 
 
 @pytest.mark.parametrize(("name", "command"), list(commands()), ids=str)
@@ -32,7 +37,8 @@ def test_a_command_is_documented_with_its_flags(name: str, command: click.Comman
     section = REFERENCE.partition(f"\n## {group}\n")[2].partition("\n## ")[0]
     assert section
     (usage,) = [part for part in section.split("`") if part.startswith(f"spanmeter {name} ")]
-    flags = {flag for each in command.params for flag in each.opts if flag.startswith("--")}
+    named = {flag for each in command.params for flag in (*each.opts, *each.secondary_opts)}
+    flags = {flag for flag in named if flag.startswith("--")}
     assert flags == {word.strip("[]()|") for word in usage.split() if "--" in word}
     assert command.help
 

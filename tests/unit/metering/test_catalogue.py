@@ -13,13 +13,15 @@ from genai_prices.types import (
     ModelInfo,
     ModelPrice,
     Provider,
+    TieredPrices,
     TimeOfDateConstraint,
     Usage,
 )
 
 from spanmeter.metering.costing import UNPRICED, Cost, cost_of
 from spanmeter.metering.providers import CANONICAL, CATALOGUE, catalogue_id
-from spanmeter.metering.rates import tier_context
+from spanmeter.metering.card_rate import CardRate
+from spanmeter.metering.catalogue import CONTEXT_KEYS, prices_of
 from spanmeter.metering.unit_rates import Rate, compiled
 from unit.metering.spans import NOW, RATES
 
@@ -100,7 +102,23 @@ def ours(listed: Listed, usage: Mapping[str, int | Decimal], at: datetime) -> It
 
 
 def rate_of(listed: Listed, price: ModelPrice) -> Rate | None:
-    return compiled(listed.provider.id, listed.model.id, price, matched=True)
+    stated = {
+        key: {"base": value.base, "tiers": [vars(tier) for tier in value.tiers]}
+        if isinstance(value, TieredPrices)
+        else value
+        for key, value in vars(price).items()
+    }
+    return compiled(
+        CardRate(
+            card="test",
+            version="1",
+            scope="catalogue",
+            provider=listed.provider.id,
+            model=listed.model.id,
+            matches={"equals": listed.model.id},
+            prices=prices_of(stated),
+        )
+    )
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -137,7 +155,7 @@ def test_the_rate_found_by_name_is_the_one_the_catalogue_finds(tier: str | None)
                 # Some are listed under an id that no request uses (`regional.…`).
                 assert rate is None
                 continue
-            context = tier_context(tier)
+            context = dict.fromkeys(CONTEXT_KEYS, tier) if tier else {}
             expected = rate_of(Listed(provider, seen), seen.get_prices(at, context))
             assert (rate and rate.units) == (expected and expected.units)
             found += rate is not None and cost_of(usage, rate).amount is not None

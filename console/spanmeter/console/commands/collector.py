@@ -18,7 +18,7 @@ def collector(settings: Settings) -> None:
     """
     require("spanmeter collector", "collector")
     from spanmeter.collector_receiver import run
-    from spanmeter.console.ledger_access import checked, refuse_outdated
+    from spanmeter.console.ledger_access import checked, refuse_leaks, refuse_outdated
     from spanmeter.console.receiving import collector_settings, logging_as, ready_line
 
     log = logging_as(settings)
@@ -27,6 +27,7 @@ def collector(settings: Settings) -> None:
         raise UnusableSetting("spanmeter collector needs a database: give --dsn or SPANMETER_DSN")
     dsn = checked(settings.dsn)
     refuse_outdated(dsn)
+    refuse_leaks(dsn)
     run(
         collector_settings(settings, dsn),
         ready=lambda addresses: click.echo(ready_line(addresses)),

@@ -2,6 +2,7 @@
 
 import click
 
+from spanmeter.console.commands.retention import retention
 from spanmeter.console.extras import require
 from spanmeter.console.flags import accepts, listing_format
 from spanmeter.console.listing import FORMATS
@@ -72,3 +73,6 @@ def producers(settings: Settings, form: str) -> None:
     with ledger_dsn(settings) as dsn, reading(dsn) as connection:
         listing = producers_listing(connection)
     click.echo(FORMATS[form](listing), nl=False)
+
+
+db.add_command(retention)

@@ -17,7 +17,7 @@ spanmeter is up: every LLM call becomes one row in {edition}.
 
 Where your app runs, have it send spans here:
   export OTEL_EXPORTER_OTLP_ENDPOINT={scheme}://{endpoint}
-  export OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none  # or where yours go
+  export OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none  # or where yours go{key}
 
 Query the ledger:
   spanmeter report --by tenant,model --dsn {dsn}
@@ -26,6 +26,9 @@ Query the ledger:
 Ctrl-C stops it; the ledger stays{place}.
 {ready}
 """
+
+_KEY = """
+  export OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20KEY  # KEY from: spanmeter keys create NAME --dsn {dsn}"""
 
 # Where a receiver that listens on every address is reached from this machine.
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
@@ -42,7 +45,7 @@ def up(settings: Settings) -> None:
     require("spanmeter up", "collector", *([] if settings.dsn else ["embedded"]))
     from spanmeter.collector_receiver import run
     from spanmeter.console.database import described
-    from spanmeter.console.ledger_access import ledger_dsn, without_password
+    from spanmeter.console.ledger_access import ledger_dsn, refuse_leaks, without_password
     from spanmeter.console.receiving import collector_settings, logging_as, ready_line
     from spanmeter.storage.migrations import migrate
 
@@ -50,7 +53,11 @@ def up(settings: Settings) -> None:
     log()
     with ledger_dsn(settings, create=True) as dsn:
         migrate(dsn)
+        refuse_leaks(dsn)
         edition = described(dsn)
+
+        chosen = collector_settings(settings, dsn)
+        shown = quote(without_password(dsn))
 
         def announce(addresses: "Addresses") -> None:
             place = "" if settings.dsn else f" in {settings.data}"
@@ -58,13 +65,14 @@ def up(settings: Settings) -> None:
                 edition=edition,
                 scheme="https" if settings.tls_certificate else "http",
                 endpoint=reachable(addresses.grpc),
-                dsn=quote(without_password(dsn)),
+                key=_KEY.format(dsn=shown) if chosen.needs_key else "",
+                dsn=shown,
                 place=place,
                 ready=ready_line(addresses),
             )
             click.echo(text, nl=False)
 
-        run(collector_settings(settings, dsn), ready=announce, begin=log)
+        run(chosen, ready=announce, begin=log)
 
 
 def reachable(address: str) -> str:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from spanmeter.storage import edition, statements
 from spanmeter.storage.connection import Connection, connect, database_errors
 from spanmeter.storage.errors import SchemaOutOfDate
+from spanmeter.storage.rates import record_installed
 
 __all__ = ["Migration", "SchemaOutOfDate", "migrate", "migrations", "pending"]
 
@@ -48,6 +49,8 @@ def migrations() -> list[Migration]:
 def migrate(conninfo: str) -> list[str]:
     """Bring the database to this release's schema; return the names of what was applied.
 
+    A ledger without rates gets those that came with the installation.
+
     Safe to call again, and from several processes at once. Raises SchemaOutOfDate where an applied
     migration is not the one this release has, DatabaseUnavailable where the server refuses.
     """
@@ -58,6 +61,7 @@ def migrate(conninfo: str) -> list[str]:
         todo = _pending(migrations(), _applied(connection))
         for migration in todo:
             _apply(connection, migration)
+        record_installed(connection)
         edition.partition(connection)
     return [migration.name for migration in todo]
 

@@ -1,6 +1,6 @@
 -- open_spans --
 -- A page of the rejected spans that have not become rows yet, oldest first, from where the page before it ended.
-SELECT rejected_at, payload_sha256, reason, payload
+SELECT rejected_at, payload_sha256, reason, payload, key_id
 FROM rejected_spans
 WHERE redriven_at IS NULL
     AND (rejected_at, payload_sha256) > (%(rejected_at)s, %(payload_sha256)s)

@@ -1,0 +1,1 @@
+"""Providers' bills: one file for each provider that says how its reports are read."""
