@@ -69,12 +69,12 @@ def test_a_collector_meters_at_what_is_approved_within_seconds(
 ) -> None:
     with Collector(CollectorSettings(dsn=dsn, grpc="127.0.0.1:0")) as collector:
         with Client(collector.grpc_address) as client:
-            client.export(otlp.request([otlp.llm_span()]))
+            client.export(otlp.request([otlp.llm_span()]), timeout=PATIENCE)
             before = query(dsn, "SELECT rate_version FROM usage_events")
             approve(connection, override(model="*", input_tokens="1/1M", output_tokens="2/1M"))
 
             def follows() -> bool:
-                client.export(otlp.request([otlp.llm_span()]))
+                client.export(otlp.request([otlp.llm_span()]), timeout=PATIENCE)
                 versions = query(dsn, "SELECT DISTINCT rate_version FROM usage_events")
                 return ("organisation/1#openai/*",) in versions
 
@@ -133,7 +133,7 @@ def test_the_journal_is_replayed_at_what_was_in_force_at_receipt(
     """Received and acknowledged while the database was away; approved meanwhile; replayed."""
     away = CollectorSettings(dsn=UNREACHABLE, grpc="127.0.0.1:0", journal=tmp_path, hold=0.1)
     with Collector(away) as collector, Client(collector.grpc_address) as client:
-        client.export(otlp.request([otlp.llm_span()]))
+        client.export(otlp.request([otlp.llm_span()]), timeout=PATIENCE)
         assert query(dsn, "SELECT count(*) FROM usage_events") == [(0,)]
     approve(connection, override(model="*", input_tokens="1/1M", output_tokens="2/1M"))
     back = CollectorSettings(dsn=dsn, grpc="127.0.0.1:0", journal=tmp_path)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,11 +11,16 @@ import pytest
 
 from booking import query
 from spanmeter.metering.billable_rules import DEFAULTS
+from spanmeter.storage.connection import connect
 from spanmeter.storage.ledger import LedgerWriter
 from spanmeter.storage.metered import Metered
+from spanmeter.storage.rules import set_rules
 from unit.metering.spans import event_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+# Several processes a test.
+pytestmark = pytest.mark.timeout(300)
 
 PILOT = """
 otherwise = "billable"
@@ -43,26 +49,32 @@ def file(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_rules_are_tried_set_and_applied_to_what_is_booked(
-    ledger: str, spanmeter: Run, file: str
-) -> None:
-    assert spanmeter("rules", "show", "--dsn", ledger).stdout == DEFAULTS.text
+def test_rules_are_tried_before_they_are_set(ledger: str, spanmeter: Run, file: str) -> None:
     assert "1 rules; what none applies to is billable" in spanmeter("rules", "check", file).stdout
     for tried in (("try", file), ("try", file, ROW)):
-        shown = spanmeter("rules", *tried, "--format", "json", "--dsn", ledger).stdout
-        (row,) = json.loads(shown)["rows"]
+        shown = spanmeter("rules", *tried, "--format", "json", "--dsn", ledger)
+        (row,) = json.loads(shown.stdout)["rows"]
         assert (row["from"], row["to"], row["by"], row["cost"]) == (
             *("billable", "included", "new/pilot"),
             "0.00027",
         )
-    assert spanmeter("rules", "set", file, "--by", "ann", "--dsn", ledger).stdout == (
-        "rules-1 is in force\n"
-    )
-    assert spanmeter("rules", "show", "--dsn", ledger).stdout == PILOT
-    (version,) = json.loads(
-        spanmeter("rules", "history", "--format", "json", "--dsn", ledger).stdout
-    )["rows"]
+    assert spanmeter("rules", "show", "--dsn", ledger).stdout == DEFAULTS.text
+
+
+def test_rules_that_are_set_are_shown_and_listed(plain_dsn: str, spanmeter: Run, file: str) -> None:
+    done = spanmeter("rules", "set", file, "--by", "ann", "--dsn", plain_dsn)
+    assert done.stdout == "rules-1 is in force\n"
+    assert spanmeter("rules", "show", "--dsn", plain_dsn).stdout == PILOT
+    listed = spanmeter("rules", "history", "--format", "json", "--dsn", plain_dsn).stdout
+    (version,) = json.loads(listed)["rows"]
     assert (version["version"], version["set_by"]) == ("rules-1", "ann")
+
+
+def test_what_is_booked_is_decided_again_when_that_is_asked_for(
+    ledger: str, spanmeter: Run
+) -> None:
+    with closing(connect(ledger)) as connection:
+        set_rules(connection, PILOT, "ann")
     assert "--apply does" in spanmeter("rules", "reapply", "--dsn", ledger).stdout
     assert query(ledger, "SELECT count(*) FROM adjustments") == [(0,)]
     applied = spanmeter("rules", "reapply", "--apply", "--dsn", ledger).stdout

@@ -18,6 +18,9 @@ from unit.metering.spans import event_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
+# Several processes a test.
+pytestmark = pytest.mark.timeout(300)
+
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 DAY = (TODAY - timedelta(days=3)).date().isoformat()
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -38,7 +39,7 @@ def rates(*listed: CardRate) -> Rates:
     return Rates(listed, version="test")
 
 
-def at(price: str, **fields: str) -> Rates:
+def at(price: str, **fields: Any) -> Rates:
     """Rates for the model of `booking`, at one price for a million tokens of any kind."""
     return rates(override(model="gpt-5*", input_tokens=price, output_tokens=price, **fields))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,11 @@ from spanmeter.metering.second_catalogue import (
 from unit.metering.spans import NOW
 
 
-def listed(**fields: str) -> CardRate:
+def listed(**fields: Any) -> CardRate:
     return override(card=CATALOGUE_CARD, **{"model": "gpt-4o", **fields})
 
 
-def opinion(rate: CardRate, name: str = "gpt-4o", **fields: object) -> SecondOpinion | None:
+def opinion(rate: CardRate, name: str = "gpt-4o", **fields: Any) -> SecondOpinion | None:
     entry = {"litellm_provider": "openai", "mode": "chat", **fields}
     text = json.dumps({"sample_spec": {"input_cost_per_token": 0}, name: entry})
     return read_second_catalogue(text).opinion(rate)
@@ -60,12 +61,10 @@ def test_more_than_one_percent_is_a_dispute(price: float, *, agrees: bool) -> No
         ),
     ],
 )
-def test_tiers_caches_and_long_inputs_are_compared(
-    rate: CardRate, fields: dict[str, object]
-) -> None:
+def test_tiers_caches_and_long_inputs_are_compared(rate: CardRate, fields: dict[str, Any]) -> None:
     assert opinion(rate, **fields) == SecondOpinion(agrees=True, differences={})
     doubled = {name: Decimal(str(value)) * 2 for name, value in fields.items()}
-    text = {name: float(value) for name, value in doubled.items()}
+    text: dict[str, Any] = {name: float(value) for name, value in doubled.items()}
     found = opinion(rate, **text)
     assert found is not None
     assert not found.agrees
