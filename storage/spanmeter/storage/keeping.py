@@ -1,7 +1,7 @@
 """What is booked is kept for as long as was laid down: old chunks leave, when they are sealed and in the rollups.
 
 On plain PostgreSQL, which has no chunks, the same rows are deleted. The rules are the database's own functions
-(`0016_keeping.sql`), so that a login that may only add rows can have them applied, and nothing else.
+(`0013_keeping.sql`), so that a login that may only add rows can have them applied, and nothing else.
 """
 
 from collections.abc import Mapping
