@@ -2,7 +2,7 @@
 
 import csv
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -41,7 +41,7 @@ def _toml(path: Path) -> Iterator[Mapped]:
     tables = document.pop("map", None)
     if document or not isinstance(tables, list):
         raise ValueError("it has tables [[map]] and nothing else")
-    for number, table in enumerate(cast("list[Any]", tables), 1):
+    for number, table in enumerate(cast("Sequence[Any]", tables), 1):
         yield _mapped(table, f"{path.name} [[map]] {number}")
 
 

@@ -39,7 +39,7 @@ def rates(*listed: CardRate) -> Rates:
     return Rates(listed, version="test")
 
 
-def at(price: str, **fields: Any) -> Rates:
+def at(price: Any, **fields: Any) -> Rates:
     """Rates for the model of `booking`, at one price for a million tokens of any kind."""
     return rates(override(model="gpt-5*", input_tokens=price, output_tokens=price, **fields))
 

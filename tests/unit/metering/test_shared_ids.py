@@ -57,8 +57,8 @@ def test_another_instrumentation_tells_of_the_same_call_at_the_same_time(
 
 @given(calls(), seconds)
 def test_what_is_kept_can_be_fetched_again_at_any_time(call: UsageEvent, later: timedelta) -> None:
-    for kept in ({"service_tier": "batch"}, {"response_id": f"resp_{ID}"}):
-        first = call._replace(**kept)
+    of_a_batch = call._replace(service_tier="batch")
+    for first in (of_a_batch, call._replace(response_id=f"resp_{ID}")):
         again = first._replace(time=first.time + 100 * later, duration=timedelta(0))
         assert shares_call(first, again)
         assert not shares_call(first, again._replace(input_tokens=9))

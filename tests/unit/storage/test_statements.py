@@ -14,8 +14,10 @@ from spanmeter.storage.migrations import migrations
 (PACKAGE,) = map(Path, spanmeter.storage.__path__)
 CHOSEN = {
     *("hour", "day", "insert_events", "insert_rejected", "commit_later", "commit_all"),
-    *("share_links", "own_links", "same_identity", "related_foreign", "related_booked"),
-    *("gaps", "usage"),
+    *("own_links", "same_identity", "same_shared", "related_foreign", "related_booked"),
+    *("by_span", "by_call", "by_response", "by_keys", "superseded"),
+    *("drop_sealed", "drop_unsealed", "drop_rejected", "fit_chunks", "compress_old"),
+    *("gaps", "uneven_reversals", "counting_duplicates"),
 }
 """Statements whose name is an argument."""
 FILES = sorted(path.stem for path in (PACKAGE / "sql").glob("*.sql"))
