@@ -262,7 +262,9 @@ class Committer:
         if self._journal is None:
             return False
         try:
-            self._journal.append([Entry(each.body, each.received_at, each.grant) for each in submissions])
+            self._journal.append(
+                [Entry(each.body, each.received_at, each.grant) for each in submissions]
+            )
         except CannotJournal as error:
             logger.warning("requests are held: %s", error)
             return False
