@@ -83,11 +83,11 @@ class MeterInForce:
         self._settings = settings
         self._known: _Known | None = None
         self._meters: MetersOfRecord | None = None
-        self._rounds = Rounds("rates", self._look, interval=INTERVAL)
+        self._rounds = Rounds("rates", self.look, interval=INTERVAL)
 
     def start(self) -> None:
         """Look at once, and follow from then on."""
-        self._look()
+        self.look()
         self._rounds.start()
 
     def stop(self) -> None:
@@ -109,7 +109,8 @@ class MeterInForce:
             meters = self._meters = MetersOfRecord(self._settings, RateBook(()), ())
         return meters
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Take over what was approved since, if the database can be reached."""
         try:
             hurried = make_conninfo(self._settings.dsn, connect_timeout=CONNECT_TIMEOUT)
             with closing(connect(hurried)) as connection, database_errors():

@@ -146,7 +146,7 @@ def _conditions(model: Json) -> list[_Condition]:
     """The prices in the order in which the first that is active wins, those of a tier before the list prices."""
     prices: object = model.get("prices", {})
     dated: list[Json] = (
-        _objects(prices, "the model") if isinstance(prices, list) else [{"prices": prices}]
+        [{"prices": prices}] if isinstance(prices, Mapping) else _objects(prices, "the model")
     )
     variants = _objects(model.get("price_variants") or [], "the model")
     if len(dated) + len(variants) > MAX_CONDITIONS:

@@ -76,7 +76,9 @@ class _Stated(NamedTuple):
 
 def _by_unit(rate: CardRate | None) -> dict[_Key, _Stated]:
     stated: dict[_Key, _Stated] = {}
-    for unit, price in {} if rate is None else rate.prices.items():
+    if rate is None:
+        return stated
+    for unit, price in rate.prices.items():
         stated[unit, None] = _Stated(price.price, price.per)
         stated.update({(unit, start): _Stated(due, price.per) for start, due in price.tiers})
     return stated

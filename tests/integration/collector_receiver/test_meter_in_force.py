@@ -67,18 +67,18 @@ def chat(meter: Meter, tenant: str | None = None) -> UsageEvent:
 def test_a_collector_meters_at_what_is_approved_within_seconds(
     dsn: str, connection: Connection
 ) -> None:
-    with Collector(CollectorSettings(dsn=dsn, grpc="127.0.0.1:0")) as collector:
-        with Client(collector.grpc_address) as client:
+    one = CollectorSettings(dsn=dsn, grpc="127.0.0.1:0")
+    with Collector(one) as collector, Client(collector.grpc_address) as client:
+        client.export(otlp.request([otlp.llm_span()]), timeout=PATIENCE)
+        before = query(dsn, "SELECT rate_version FROM usage_events")
+        approve(connection, override(model="*", input_tokens="1/1M", output_tokens="2/1M"))
+
+        def follows() -> bool:
             client.export(otlp.request([otlp.llm_span()]), timeout=PATIENCE)
-            before = query(dsn, "SELECT rate_version FROM usage_events")
-            approve(connection, override(model="*", input_tokens="1/1M", output_tokens="2/1M"))
+            versions = query(dsn, "SELECT DISTINCT rate_version FROM usage_events")
+            return ("organisation/1#openai/*",) in versions
 
-            def follows() -> bool:
-                client.export(otlp.request([otlp.llm_span()]), timeout=PATIENCE)
-                versions = query(dsn, "SELECT DISTINCT rate_version FROM usage_events")
-                return ("organisation/1#openai/*",) in versions
-
-            wait_for(follows)
+        wait_for(follows)
     assert before[0][0].startswith("genai-prices/")
 
 
@@ -121,9 +121,9 @@ def test_the_last_rates_stay_in_use_while_the_database_is_away(
 ) -> None:
     approve(connection, override(input_tokens="1/1M", output_tokens="1/1M"))
     meters = MeterInForce(CollectorSettings(dsn=dsn))
-    meters._look()
+    meters.look()
     monkeypatch.setattr(meters, "_settings", CollectorSettings(dsn=UNREACHABLE))
-    meters._look()
+    meters.look()
     assert chat(meters.now).cost == Decimal("0.0012")
 
 

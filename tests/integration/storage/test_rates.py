@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from booking import query
 from card_rates import override
@@ -177,7 +178,7 @@ def test_cards_are_append_only(dsn: str, connection: Connection, table: str) -> 
 
 
 def test_the_collectors_role_reads_what_is_approved_and_approves_nothing(dsn: str) -> None:
-    own = psycopg.conninfo.make_conninfo(dsn, options="-c role=spanmeter_writer")
+    own = make_conninfo(dsn, options="-c role=spanmeter_writer")
     with closing(connect(own)) as connection:
         assert len(cards.read_book(connection)) > 2000
     for change in (

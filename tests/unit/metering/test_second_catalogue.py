@@ -21,7 +21,8 @@ from unit.metering.spans import NOW
 
 
 def listed(**fields: Any) -> CardRate:
-    return override(card=CATALOGUE_CARD, **{"model": "gpt-4o", **fields})
+    stated: dict[str, Any] = {"model": "gpt-4o", **fields}
+    return override(card=CATALOGUE_CARD, **stated)
 
 
 def opinion(rate: CardRate, name: str = "gpt-4o", **fields: Any) -> SecondOpinion | None:
