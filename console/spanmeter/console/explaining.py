@@ -70,8 +70,10 @@ def as_text(explanation: Explanation) -> str:
     for name, section in explanation.items():
         if name in _LISTS:
             lines += ["", name, *_items(section)]
-        elif isinstance(section, Mapping) and any(section.values()):
-            lines += ["", name.replace("_", " "), *_section(cast("Explanation", section))]
+        elif isinstance(section, Mapping):
+            told = cast("Explanation", section)
+            if any(told.values()):
+                lines += ["", name.replace("_", " "), *_section(told)]
     lines += ["", *(f"DIFFERS: {_shown(each)}" for each in explanation["differences"])]
     if explanation["agrees"]:
         lines.append("Computed again, cost and state agree.")
@@ -85,8 +87,7 @@ def _section(section: Mapping[str, Any]) -> Iterator[str]:
         label = name.replace("_", " ")
         if isinstance(value, list):
             yield f"  {label}"
-            listed: list[Any] = value
-            yield from (f"    {_shown(item)}" for item in listed)
+            yield from (f"    {_shown(item)}" for item in cast("Sequence[Any]", value))
         else:
             yield f"  {label:{width}}  {_shown(value)}"
 
@@ -227,8 +228,7 @@ def _plain(value: Any) -> Any:
         return {name: _plain(inner) for name, inner in table.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in cast("Sequence[Any]", value)]
-    kind: type = type(value)
-    return _PLAIN.get(kind, _as_it_is)(value)
+    return _PLAIN.get(type(cast("object", value)), _as_it_is)(value)
 
 
 def _as_it_is(value: Any) -> Any:

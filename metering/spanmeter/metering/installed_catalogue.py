@@ -3,9 +3,10 @@
 Only what is bundled: it never changes while a process runs, and is never refreshed from the network.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from spanmeter.metering.catalogue import Catalogue, read_catalogue
 
@@ -56,12 +57,12 @@ def _part(part: Any) -> dict[str, object]:
 def _constraint(constraint: Any) -> dict[str, str] | None:
     if constraint is None:
         return None
-    stated: dict[str, Any] = vars(constraint)
+    stated = cast("Mapping[str, Any]", vars(constraint))
     return {key: value.isoformat() for key, value in stated.items()}
 
 
 def _prices(prices: Any) -> dict[str, object]:
-    stated: dict[str, Any] = vars(prices)
+    stated = cast("Mapping[str, Any]", vars(prices))
     return {key: _price(value) for key, value in stated.items() if value is not None}
 
 

@@ -189,7 +189,8 @@ class RowTemplates:
         produced = bool(attributes.get(names.OUTPUT_TOKENS))
         if self._contract_of is None and not self._ruled_by:
             return (produced,)
-        contract = self._contract_of and self._contract_of(attributes.get(names.TENANT_ID))
+        tenant: Any = attributes.get(names.TENANT_ID)
+        contract = self._contract_of and self._contract_of(tenant)
         return (produced, contract, *map(attributes.get, self._ruled_by))
 
     def _layout(self, present: tuple[str, ...]) -> _Layout | None:

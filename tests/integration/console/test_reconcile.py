@@ -354,6 +354,7 @@ def sums(dsn: str) -> list[tuple[Any, ...]]:
 
 
 def assert_rollups_are_the_ledger(dsn: str) -> None:
-    statement = "SELECT tenant_id, model, sum(requests), sum(input_tokens), sum(cost) FROM {} GROUP BY 1, 2 ORDER BY 1, 2"
+    sums = "SELECT tenant_id, model, sum(requests), sum(input_tokens), sum(cost)"
+    statement = sums + " FROM {} GROUP BY 1, 2 ORDER BY 1, 2"
     by_hour = query(dsn, statement.format("usage_hourly"))
     assert by_hour == query(dsn, statement.format("ledger"))

@@ -83,7 +83,7 @@ def test_an_applied_migration_may_not_change(dsn: str) -> None:
 def test_a_database_of_a_newer_release_is_left_alone(dsn: str) -> None:
     query(dsn, "INSERT INTO spanmeter_migrations VALUES ('9999_later', 'unknown')")
     for run in (migrate, pending):
-        with pytest.raises(SchemaOutOfDate, match="9999_later, which spanmeter .* does not know"):
+        with pytest.raises(SchemaOutOfDate, match=r"9999_later, which spanmeter .* does not know"):
             run(dsn)
 
 

@@ -57,11 +57,11 @@ def told(dialect: Dialect, values: Mapping[str, Any], *, printed: bool) -> dict[
         if not around:
             attributes[place.attribute] = value
             continue
-        node = attributes.get(place.attribute)
+        node: Any = attributes.get(place.attribute)
         if not isinstance(node, dict):
             node = attributes[place.attribute] = {}
         for member in around[:-1]:
-            inner = node.get(member)
+            inner: Any = node.get(member)
             node[member] = node = inner if isinstance(inner, dict) else {"prompt": SECRET}
         node[around[-1]] = value
         node["prompt"] = SECRET + last

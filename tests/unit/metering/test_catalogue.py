@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Context, Decimal, localcontext
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from genai_prices.data import providers
@@ -18,10 +18,10 @@ from genai_prices.types import (
     Usage,
 )
 
-from spanmeter.metering.costing import UNPRICED, Cost, cost_of
-from spanmeter.metering.providers import CANONICAL, CATALOGUE, catalogue_id
 from spanmeter.metering.card_rate import CardRate
 from spanmeter.metering.catalogue import CONTEXT_KEYS, prices_of
+from spanmeter.metering.costing import UNPRICED, Cost, cost_of
+from spanmeter.metering.providers import CANONICAL, CATALOGUE, catalogue_id
 from spanmeter.metering.unit_rates import Rate, compiled
 from unit.metering.spans import NOW, RATES
 
@@ -155,7 +155,7 @@ def test_the_rate_found_by_name_is_the_one_the_catalogue_finds(tier: str | None)
                 # Some are listed under an id that no request uses (`regional.…`).
                 assert rate is None
                 continue
-            context = dict.fromkeys(CONTEXT_KEYS, tier) if tier else {}
+            context: Any = dict.fromkeys(CONTEXT_KEYS, tier) if tier else {}
             expected = rate_of(Listed(provider, seen), seen.get_prices(at, context))
             assert (rate and rate.units) == (expected and expected.units)
             found += rate is not None and cost_of(usage, rate).amount is not None

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from card_rates import override
 from spanmeter.metering import attributes as names
 from spanmeter.metering.attribution import Attribution
+from spanmeter.metering.billable_rules import DEFAULTS, read_rules
 from spanmeter.metering.call_cost import CallCosts
 from spanmeter.metering.called import read_called
 from spanmeter.metering.meter import Meter
+from spanmeter.metering.rates import Rates
 from spanmeter.metering.row_templates import REMEMBERED, RowTemplates
 from spanmeter.metering.span import AttributeValue, Span
 from spanmeter.metering.unmeterable import Unmeterable
@@ -102,9 +105,59 @@ def test_counts_cost_the_same_either_way(whole: int, output: int, read: int, tho
     assert repr(found) == repr(outcome(Meter(RATES), span({**USUAL, **counts})))
 
 
+RULED = """
+otherwise = "billable"
+
+[[rule]]
+name = "silent"
+state = "ignored"
+when = { produced_output = false }
+
+[[rule]]
+name = "pilot"
+state = "included"
+when = { user = ["u-2"], feature = { glob = "cha*" } }
+"""
+
+
+@given(
+    st.sampled_from(["acme", "globex", "initech", None]),
+    st.sampled_from(["u-1", "u-2"]),
+    st.sampled_from(["chat", "search"]),
+    st.sampled_from([0, 100]),
+)
+def test_contracts_and_rules_that_look_at_who_called_are_kept_apart(
+    tenant: str | None, user: str, feature: str, output: int
+) -> None:
+    contract = override(
+        model="gpt-4o*", tenant_id="globex", input_tokens="1/1M", output_tokens="2/1M"
+    )
+    rates = Rates((*RATES.in_force, contract), version="test")
+    rules = read_rules("ruled-1", RULED)
+    other = {
+        **USUAL,
+        "tenant.id": tenant or "",
+        "user.id": user,
+        "usage.feature": feature,
+        "gen_ai.usage.output_tokens": output,
+        "gen_ai.usage.reasoning.output_tokens": 0,
+    }
+    if tenant is None:
+        del other["tenant.id"]
+    experienced = Meter(rates, rules)
+    for seen in (USUAL, {**USUAL, "tenant.id": "globex"}, {**USUAL, "user.id": "u-2"}, other):
+        outcome(experienced, span(seen))
+
+    assert repr(outcome(experienced, span(other))) == repr(
+        outcome(Meter(rates, rules), span(other))
+    )
+
+
 def templates(attribution: Attribution | None = None) -> RowTemplates:
     """Templates that have learnt the usual span."""
-    found = RowTemplates(attribution or Attribution(), timedelta(days=400), timedelta(minutes=10))
+    found = RowTemplates(
+        attribution or Attribution(), RATES, DEFAULTS, timedelta(days=400), timedelta(minutes=10)
+    )
     learn(found, span(USUAL))
     return found
 
@@ -121,7 +174,7 @@ def learn(found: RowTemplates, one: Span) -> None:
         {},
         {"tenant.id": "globex", "user.id": "u-2", "usage.feature": "search"},
         {"gen_ai.response.id": "chatcmpl-2", "usage.producer.sequence": 2},
-        {names.INPUT_TOKENS: 5000, names.OUTPUT_TOKENS: 0, names.REASONING_OUTPUT_TOKENS: 0},
+        {names.INPUT_TOKENS: 5000, names.OUTPUT_TOKENS: 1, names.REASONING_OUTPUT_TOKENS: 0},
     ],
     ids=["the same", "another tenant", "another response", "other counts"],
 )

@@ -11,7 +11,7 @@ from spanmeter.console.listing import FORMATS, Column, Listing
 from spanmeter.console.settings import Settings
 
 if TYPE_CHECKING:
-    from spanmeter.storage.seal_chain import Seal
+    pass
 
 _COLUMNS = (
     Column("seal", "seal"),
@@ -98,10 +98,6 @@ def _end_of(day: datetime) -> datetime:
     now = datetime.now(UTC)
     midnight = datetime.combine(day.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
     return min(midnight - timedelta(microseconds=1), now)
-
-
-def _proof(made: "Seal") -> tuple[bool, str]:
-    return made.signature is not None, made.digest.hex()
 
 
 def _tell(day: date) -> None:
