@@ -61,6 +61,12 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         help="Whether senders need an API key. [SPANMETER_AUTH]"
         " Default: unless only this machine can connect.",
     ),
+    "seal_after": click.option(
+        "--seal-after",
+        metavar="HOURS",
+        help="How long after the end of a day, UTC, it is sealed, or never. [SPANMETER_SEAL_AFTER]"
+        " Default: 2.",
+    ),
     "attribution": click.option(
         "--attribution",
         metavar="PLACES",
@@ -103,6 +109,7 @@ RECEIVING = (
     "attribution",
     "journal",
     "durability",
+    "seal_after",
     "log_level",
     "log_format",
 )

@@ -1,5 +1,5 @@
--- Sums that answer at once: rows are folded into rollups moments after they are booked, and added from the ledger until
--- then. Booking itself only notes its transaction, so that writers share nothing to wait for; see docs/rollups.md.
+-- Sums that answer at once: rows are folded into rollups moments after they are booked, and read as they are until then.
+-- Booking itself only notes its transaction, so that writers share nothing to wait for; see docs/rollups.md.
 
 -- With the time it began, a transaction is told from all others, those of a server this database is restored to included.
 ALTER TABLE usage_events ADD COLUMN booked_in xid8;

@@ -1,5 +1,5 @@
--- Seals: digests of what was booked, each chained to the one before, so that a row that is changed, removed or added
--- behind the ledger's back is found; see docs/verify.md.
+-- Seals: digests of what was booked, each chained to the one before.
+-- So a row that is changed, removed or added behind the ledger's back is found; see docs/verify.md.
 
 CREATE TABLE seal_windows (
     number bigint PRIMARY KEY CHECK (number >= 1),

@@ -1,5 +1,4 @@
--- Who may send and read: API keys, of which only digests are kept; a log of what was changed and refused; and the
--- ledger as one tenant may see it.
+-- Who may send and read: API keys, a log of what was changed and refused, and the ledger as one tenant may see it.
 
 CREATE TABLE api_keys (
     key_id text PRIMARY KEY CHECK (key_id ~ '^smk_[0-9a-f]{12}$'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -19,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.pipeline.batch import Batch, Record
 from unit.instrumentation.pipeline.making import pipeline, record
 from unit.instrumentation.pipeline.receivers import Receiver, Reply, grpc_receiver, plain
@@ -292,3 +294,21 @@ def test_a_process_may_have_any_number_of_files_open(collector: Receiver, spool:
         for each in held:
             os.close(each)
         setrlimit(RLIMIT_NOFILE, (soft, hard))
+
+
+def test_the_end_is_put_off_no_longer_than_it_may_be(spool: Path, collector: Receiver) -> None:
+    """For records that another thread has yet to make, and for the collector, together."""
+    collector.replies.append(Reply("UNAVAILABLE", delay=12.0))
+    busy = threading.Event()
+
+    def wait() -> None:
+        busy.wait(60)
+
+    aside.put(wait)
+    sending = pipeline(spool, collector.address)
+    record(sending)
+    began = time.monotonic()
+    sending.shutdown(4)
+    took = time.monotonic() - began
+    busy.set()
+    assert took < 7.0

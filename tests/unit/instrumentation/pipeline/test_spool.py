@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
-import time
 from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.pipeline.segment import HEADER_BYTES
 from unit.instrumentation.pipeline.making import pipeline, record
 from unit.instrumentation.pipeline.receivers import Receiver, Reply, plain
@@ -325,24 +322,6 @@ def test_a_disk_that_does_not_confirm_counts_no_record_twice(
     assert (status.kept, status.pending, status.delivered, status.dropped) == (10, 0, 10, 0)
     assert collector.span_ids == made
     sending.shutdown()
-
-
-def test_the_end_is_put_off_no_longer_than_it_may_be(spool: Path, collector: Receiver) -> None:
-    """For records that another thread has yet to make, and for the collector, together."""
-    collector.replies.append(Reply("UNAVAILABLE", delay=12.0))
-    busy = threading.Event()
-
-    def wait() -> None:
-        busy.wait(60)
-
-    aside.put(wait)
-    sending = pipeline(spool, collector.address)
-    record(sending)
-    began = time.monotonic()
-    sending.shutdown(4)
-    took = time.monotonic() - began
-    busy.set()
-    assert took < 7.0
 
 
 def test_a_segment_without_a_name_is_cleaned_away(spool: Path, collector: Receiver) -> None:
