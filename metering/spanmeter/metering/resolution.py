@@ -138,8 +138,14 @@ class _Resolver:
             return False
         for outer, inner in ((first, second), (second, first)):
             if is_inside(inner, outer):
-                return self._match(key_of(outer), inner.span_id)
+                return self._match(key_of(outer), inner.span_id) or self._has_twin(outer, inner)
         return shares_call(first, second)
+
+    def _has_twin(self, outer: UsageEvent, inner: UsageEvent) -> bool:
+        """Whether the inner span is one call with the one that the outer describes: two instrumentations in a third."""
+        twin = inner.trace_id, self._matched(key_of(outer))
+        beside = [self._event(key) for key in (*self._places, *self._decided) if key[:2] == twin]
+        return any(each is not None and shares_call(each, inner) for each in beside)
 
     def pair(self, one: Key, other: Key) -> None:
         """Two descriptions of one call."""
@@ -164,11 +170,14 @@ class _Resolver:
 
     def _match(self, parent: Key, child: bytes) -> bool:
         """Whether the child is the one that its parent describes: of several equal calls it is only one."""
-        stored = self._decided[parent].matched_child if parent in self._decided else None
-        matched = self._resolution.matched.get(parent, stored)
+        matched = self._matched(parent)
         if matched is None:
             self._resolution.matched[parent] = child
         return matched in {None, child}
+
+    def _matched(self, parent: Key) -> bytes | None:
+        stored = self._decided[parent].matched_child if parent in self._decided else None
+        return self._resolution.matched.get(parent, stored)
 
     def _order(self, key: Key) -> tuple[float, ...]:
         """Wrappers last, the innermost first, as what is inside of them decides; of others the best first."""

@@ -114,7 +114,7 @@ def test_a_refusal_asks_to_try_again_soon_in_both_trailers() -> None:
 
 
 def test_what_waits_is_bounded_and_more_is_refused_at_once() -> None:
-    body = otlp.llm_request(10)
+    body, *others = (otlp.llm_request(10) for _ in range(3))
     settings = CollectorSettings(
         dsn=NOWHERE,
         grpc="127.0.0.1:0",
@@ -123,7 +123,7 @@ def test_what_waits_is_bounded_and_more_is_refused_at_once() -> None:
         queue_bytes=3 * (len(body) + 10 * ROW_BYTES),
     )
     with Collector(settings) as running, Client(running.grpc_address) as client:
-        held = [threading.Thread(target=client.error_of, args=(body,)) for _ in range(2)]
+        held = [threading.Thread(target=client.error_of, args=(each,)) for each in others]
         for thread in held:
             thread.start()
         time.sleep(0.3)

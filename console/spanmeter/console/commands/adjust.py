@@ -128,20 +128,24 @@ def attribute(
     """
     require("spanmeter adjust", "collector")
     from spanmeter.console.attribution import apply, propose, proposed
-    from spanmeter.console.usage import dimensions
     from spanmeter.storage.attributing import TRACE, Period
     from spanmeter.storage.errors import UnknownDimension
 
     if bool(events) != (tenant is not None):
         raise click.UsageError("--event and --tenant go together")
-    explicit = bool(events) or mapping is not None
-    names = [name for each in by for name in dimensions(each)] or ([] if explicit else [TRACE])
+    default = [] if events or mapping is not None else [TRACE]
     with _writing(settings) as connection:
         period = Period(since, until or datetime.now(UTC))
         named = [_key(connection, each) for each in events]
         try:
+            names = [name for each in by for name in _told_by(each)]
             proposal = propose(
-                connection, period, mapping=mapping, events=named, tenant=tenant, by=names
+                connection,
+                period,
+                mapping=mapping,
+                events=named,
+                tenant=tenant,
+                by=names or default,
             )
         except UnknownDimension as error:
             raise click.BadParameter(str(error), param_hint="--by") from error
@@ -181,6 +185,14 @@ def undo(settings: Settings, reference: str) -> None:
                 f"nothing is booked for the reference {reference!r}: `spanmeter adjust list` shows what is"
             )
         click.echo(f"{take_back(connection, reference):,} adjustments taken back")
+
+
+def _told_by(text: str) -> list[str]:
+    """What tells whose usage is: `trace`, or dimensions."""
+    from spanmeter.console.usage import dimensions
+    from spanmeter.storage.attributing import TRACE
+
+    return [TRACE] if text == TRACE else dimensions(text)
 
 
 def _key(connection: "Connection", name: str) -> "Key":
