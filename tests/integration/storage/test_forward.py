@@ -39,7 +39,7 @@ def test_what_was_booked_then_counts_the_same_now(
         then.setattr(schema, "migrations", lambda: [each for each in KNOWN if each.name <= name])
         if name < RATES:
             # Releases without rates had none to record.
-            then.setattr(schema, "record_installed", lambda connection: False)
+            then.setattr(schema, "record_installed", bool)
         schema.migrate(empty_dsn)
     query(empty_dsn, ROWS)
     adjust(empty_dsn, tenant_id="tenant 1", cost="-0.5")

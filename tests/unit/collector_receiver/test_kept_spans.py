@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,19 +57,24 @@ def told(dialect: Dialect, values: Mapping[str, Any], *, printed: bool) -> dict[
         if not around:
             attributes[place.attribute] = value
             continue
-        node: Any = attributes.get(place.attribute)
-        if not isinstance(node, dict):
-            node = attributes[place.attribute] = {}
+        node = _table(attributes, place.attribute, {})
         for member in around[:-1]:
-            inner: Any = node.get(member)
-            node[member] = node = inner if isinstance(inner, dict) else {"prompt": SECRET}
+            node = _table(node, member, {"prompt": SECRET})
         node[around[-1]] = value
         node["prompt"] = SECRET + last
-    write = repr if printed else json.dumps
+    write: Callable[[Any], str] = repr if printed else json.dumps
     return {
-        name: write(value) if isinstance(value, dict) else value
+        name: write(attributes[name]) if isinstance(value, dict) else value
         for name, value in attributes.items()
     }
+
+
+def _table(within: dict[str, Any], name: str, new: dict[str, Any]) -> dict[str, Any]:
+    """The table of this name, which is made if there is none."""
+    if not isinstance(within.get(name), dict):
+        within[name] = new
+    found: dict[str, Any] = within[name]
+    return found
 
 
 def received(attributes: Mapping[str, otlp.Value], dialect: Dialect) -> Received:
