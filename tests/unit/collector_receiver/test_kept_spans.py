@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -64,7 +64,7 @@ def told(dialect: Dialect, values: Mapping[str, Any], *, printed: bool) -> dict[
         node["prompt"] = SECRET + last
     write: Callable[[Any], str] = repr if printed else json.dumps
     return {
-        name: write(attributes[name]) if isinstance(value, dict) else value
+        name: write(cast("object", value)) if isinstance(value, dict) else value
         for name, value in attributes.items()
     }
 
