@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
+from spanmeter.console.bounded_file import content_of
 from spanmeter.console.failures import UnusableSetting
 from spanmeter.storage.seal_chain import Seal
 
@@ -29,11 +30,7 @@ def exported(seals: Sequence[Seal]) -> str:
 def read_anchors(path: Path) -> dict[int, bytes]:
     """The digests by number of seal. Raises `UnusableSetting`."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UnusableSetting(
-                f"{path} is larger than {MAX_BYTES} bytes, so it is no export of seals"
-            )
-        listed: Any = json.loads(path.read_text(encoding="utf-8"))
+        listed: Any = json.loads(content_of(path, MAX_BYTES).decode())
         return {
             int(each["seal"]): bytes.fromhex(each["digest"])
             for each in cast("list[dict[str, Any]]", listed)

@@ -1,16 +1,21 @@
 """Whose usage is, as somebody says it: a TOML or CSV file of tenants by values of dimensions."""
 
 import csv
+import io
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
+from spanmeter.console.bounded_file import content_of
 from spanmeter.console.failures import JobFailed
 from spanmeter.console.usage import dimensions
 from spanmeter.storage.attributing import Mapped
 
 TENANT: Final = "tenant"
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""A mapping of a hundred thousand call sites has some 10 MiB."""
 
 
 def read_mapping(path: Path) -> list[Mapped]:
@@ -28,21 +33,24 @@ def read_mapping(path: Path) -> list[Mapped]:
 
 
 def _csv(path: Path) -> Iterator[Mapped]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, strict=True)
-        for row in rows:
-            place = f"{path.name}:{rows.line_num}"
-            values = {str(name): value for name, value in row.items() if value}
-            yield _mapped(values, place)
+    rows = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    for row in rows:
+        place = f"{path.name}:{rows.line_num}"
+        values = {str(name): value for name, value in row.items() if value}
+        yield _mapped(values, place)
 
 
 def _toml(path: Path) -> Iterator[Mapped]:
-    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    document = tomllib.loads(_text(path))
     tables = document.pop("map", None)
     if document or not isinstance(tables, list):
         raise ValueError("it has tables [[map]] and nothing else")
     for number, table in enumerate(cast("Sequence[Any]", tables), 1):
         yield _mapped(table, f"{path.name} [[map]] {number}")
+
+
+def _text(path: Path) -> str:
+    return content_of(path, MAX_BYTES).decode("utf-8-sig")
 
 
 def _mapped(table: Any, place: str) -> Mapped:

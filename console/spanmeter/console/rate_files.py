@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from spanmeter.console.bounded_file import content_of
 from spanmeter.console.failures import JobFailed
 from spanmeter.metering.catalogue import Catalogue, read_catalogue
 from spanmeter.metering.rate_overrides import BadOverrides, Override, read_csv, read_toml
@@ -58,13 +59,8 @@ def second_of(path: Path) -> Second:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        return content_of(path, MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise JobFailed(f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > MAX_BYTES:
-        raise JobFailed(f"{path} has more than {MAX_BYTES // 2**20} MiB")
-    try:
-        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise JobFailed(f"{path} is no text in UTF-8") from error

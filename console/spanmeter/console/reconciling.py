@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from spanmeter.console.failures import JobFailed
 from spanmeter.metering.rates import Rates
@@ -13,7 +13,7 @@ from spanmeter.metering.reconciliation.modelless import without_model
 from spanmeter.metering.reconciliation.names import renamed
 from spanmeter.metering.reconciliation.own_prices import own_prices
 from spanmeter.metering.reconciliation.sharing import postings
-from spanmeter.metering.reconciliation.waterfall import Reconciliation, reconcile
+from spanmeter.metering.reconciliation.waterfall import reconcile
 from spanmeter.storage.adjustments import book
 from spanmeter.storage.books import Asked, read_books, read_shares
 from spanmeter.storage.connection import Connection
@@ -37,28 +37,19 @@ class Comparing:
     providers: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What was found, and under which identity it is kept."""
-
-    reconciliation_id: UUID
-    found: Reconciliation
-    asked: Asked
-
-
 def compare(
     connection: Connection, bill: Bill, sources: Sequence[str], how: Comparing, rates: Rates
-) -> Outcome:
+) -> Made:
     """Compare a bill with the ledger and keep what is found. Raises `UnreadableBill`, StorageError, `JobFailed`."""
     asked = _asked(bill, how)
     books = read_books(connection, asked)
     named = _named(bill, books, how)
     prices = own_prices(rates, bill.provider)
     found = reconcile(named, without_model(books, named, prices), _days(asked), prices)
-    outcome = Outcome(uuid4(), found, asked)
+    name = uuid4()
     with connection.transaction():
-        save(connection, outcome.reconciliation_id, found, asked, sources)
-    return outcome
+        save(connection, name, found, asked, sources)
+    return kept_as(connection, str(name))
 
 
 def post(connection: Connection, kept: Made) -> int:

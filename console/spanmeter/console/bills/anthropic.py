@@ -6,10 +6,9 @@ Source: platform.claude.com/docs/en/api/admin/cost_report and .../usage_report/r
 
 from collections.abc import Generator, Iterable, Mapping
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any, Final
 
-from spanmeter.console.bills.documents import as_object, count, decimal, pages, results, text
+from spanmeter.console.bills.documents import as_object, count, decimal, results, text
 from spanmeter.metering.reconciliation.bill import (
     CACHE_READ,
     CACHE_WRITE_1H,
@@ -39,24 +38,18 @@ COST_TYPES: Final = {"web_search": "web_searches", "code_execution": "code_execu
 """Costs of server tools, and the kinds they are; no model is named with them."""
 
 
-def read(paths: Iterable[Path]) -> Bill:
-    """The bill in files of answers to both endpoints, in any order. Raises `UnreadableBill`."""
-    return bill(pages(paths))
-
-
 def bill(found: Iterable[tuple[str, Mapping[str, Any]]]) -> Bill:
-    """The bill in pages of either kind. Raises `UnreadableBill`."""
+    """The bill in pages of either kind, in any order. Raises `UnreadableBill`."""
     lines: list[BillLine] = []
-    for where, page in found:
-        for place, bucket, result in results(page, where):
-            if "amount" in result:
-                lines.append(_cost(place, _day(bucket, place), result))
-            elif "output_tokens" in result:
-                lines += _usage(place, _day(bucket, place), result)
-            else:
-                raise UnreadableBill(
-                    f"{place} is of neither report: it has no amount and no output_tokens"
-                )
+    for place, bucket, result in results(found):
+        if "amount" in result:
+            lines.append(_cost(place, _day(bucket, place), result))
+        elif "output_tokens" in result:
+            lines += _usage(place, _day(bucket, place), result)
+        else:
+            raise UnreadableBill(
+                f"{place} is of neither report: it has no amount and no output_tokens"
+            )
     return Bill(PROVIDER, tuple(lines))
 
 

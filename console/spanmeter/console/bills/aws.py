@@ -85,7 +85,7 @@ def _line(where: str, row: Mapping[str, str], tokens_per_unit: int | None) -> Bi
     if row.get("line_item_line_item_type", "Usage") not in USAGE_LINES:
         return None
     usage_type = row.get("line_item_usage_type", "")
-    model, kind, tier = _usage_type(usage_type, product)
+    model, kind, tier = _usage_type(usage_type, EDITION.sub("", product))
     return BillLine(
         day=day_of(
             row.get("line_item_usage_start_date", ""), f"{where}: line_item_usage_start_date"
@@ -110,7 +110,7 @@ def _product(row: Mapping[str, str]) -> str:
             name = str(json.loads(nested).get("product_name", ""))
         except ValueError:
             name = ""
-    return EDITION.sub("", name)
+    return name
 
 
 def _usage_type(usage_type: str, product: str) -> tuple[str | None, str, str]:

@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, cast
 
+from spanmeter.console.bounded_file import content_of
 from spanmeter.metering.reconciliation.bill import UnreadableBill
 
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -40,12 +41,9 @@ def as_list(value: object) -> Sequence[Any] | None:
 
 def _documents(path: Path) -> Sequence[Any]:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = content_of(path, MAX_BYTES)
     except OSError as error:
         raise UnreadableBill(f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > MAX_BYTES:
-        raise UnreadableBill(f"{path} is larger than {MAX_BYTES // 1024**2} MiB")
     try:
         text = content.decode("utf-8-sig")
         try:
@@ -94,8 +92,13 @@ def text(value: object, where: str) -> str | None:
     raise UnreadableBill(f"{where} is {value!r:.100}, which is no text")
 
 
-def results(page: Page, where: str) -> Generator[tuple[str, Page, Page]]:
-    """The results of each time bucket: where it is, the bucket, the result. Raises `UnreadableBill`."""
+def results(found: Iterable[tuple[str, Page]]) -> Generator[tuple[str, Page, Page]]:
+    """The results of all time buckets of pages: where each is, its bucket, the result. Raises `UnreadableBill`."""
+    for where, page in found:
+        yield from _of_page(page, where)
+
+
+def _of_page(page: Page, where: str) -> Generator[tuple[str, Page, Page]]:
     for at, each in enumerate(page["data"]):
         bucket = as_object(each)
         found = as_list(bucket.get("results")) if bucket is not None else None

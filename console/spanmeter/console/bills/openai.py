@@ -5,10 +5,9 @@ Source: platform.openai.com/docs/api-reference/usage (`/v1/organization/costs`, 
 
 from collections.abc import Generator, Iterable, Mapping
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any, Final
 
-from spanmeter.console.bills.documents import as_object, count, decimal, pages, results, text
+from spanmeter.console.bills.documents import as_object, count, decimal, results, text
 from spanmeter.metering.reconciliation.bill import (
     CACHE_READ,
     OUTPUT,
@@ -44,23 +43,17 @@ SIMPLE_COUNTS: Final = {
 """Counts of usage that is not of tokens, and the kinds they are."""
 
 
-def read(paths: Iterable[Path]) -> Bill:
-    """The bill in files of answers to the costs and usage endpoints, in any order. Raises `UnreadableBill`."""
-    return bill(pages(paths))
-
-
 def bill(found: Iterable[tuple[str, Mapping[str, Any]]]) -> Bill:
-    """The bill in pages of either kind. Raises `UnreadableBill`."""
+    """The bill in pages of either kind, in any order. Raises `UnreadableBill`."""
     lines: list[BillLine] = []
-    for where, page in found:
-        for place, bucket, result in results(page, where):
-            kind = result.get("object")
-            if kind == COSTS:
-                lines.append(_cost(place, _day(bucket, place), result))
-            elif isinstance(kind, str) and kind.startswith(USAGE):
-                lines += _usage(place, _day(bucket, place), result)
-            else:
-                raise UnreadableBill(f"{place} is of the kind {kind!r}: neither costs nor usage")
+    for place, bucket, result in results(found):
+        kind = result.get("object")
+        if kind == COSTS:
+            lines.append(_cost(place, _day(bucket, place), result))
+        elif isinstance(kind, str) and kind.startswith(USAGE):
+            lines += _usage(place, _day(bucket, place), result)
+        else:
+            raise UnreadableBill(f"{place} is of the kind {kind!r}: neither costs nor usage")
     return Bill(PROVIDER, tuple(_of_models(lines)))
 
 

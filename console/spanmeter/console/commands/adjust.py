@@ -1,7 +1,5 @@
 """`spanmeter adjust`: corrections of the ledger, each with a reason, each one that can be taken back."""
 
-from collections.abc import Generator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -78,9 +76,10 @@ def add(settings: Settings, form: str, *, applied: bool, **told: Any) -> None:
     """Add amounts to the ledger, or take them off it."""
     require("spanmeter adjust", "collector")
     from spanmeter.console.correcting import correction, one_correction
+    from spanmeter.console.ledger_access import changing
     from spanmeter.storage.adjustments import book
 
-    with _writing(settings) as connection:
+    with changing(settings) as connection:
         adjustment = correction(connection, **told)
         new = bool(book(connection, [adjustment])) if applied else False
     click.echo(FORMATS[form](one_correction(adjustment, applied=applied, new=new)), nl=False)
@@ -128,13 +127,14 @@ def attribute(
     """
     require("spanmeter adjust", "collector")
     from spanmeter.console.attribution import apply, propose, proposed
+    from spanmeter.console.ledger_access import changing
     from spanmeter.storage.attributing import TRACE, Period
     from spanmeter.storage.errors import UnknownDimension
 
     if bool(events) != (tenant is not None):
         raise click.UsageError("--event and --tenant go together")
     default = [] if events or mapping is not None else [TRACE]
-    with _writing(settings) as connection:
+    with changing(settings) as connection:
         period = Period(since, until or datetime.now(UTC))
         named = [_key(connection, each) for each in events]
         try:
@@ -176,10 +176,11 @@ def undo(settings: Settings, reference: str) -> None:
     """Take back all that was booked for a reference. Doing it again changes nothing."""
     require("spanmeter adjust", "collector")
     from spanmeter.console.failures import JobFailed
+    from spanmeter.console.ledger_access import changing
     from spanmeter.storage.corrections import booked_for
     from spanmeter.storage.corrections import undo as take_back
 
-    with _writing(settings) as connection:
+    with changing(settings) as connection:
         if not booked_for(connection, reference):
             raise JobFailed(
                 f"nothing is booked for the reference {reference!r}: `spanmeter adjust list` shows what is"
@@ -199,14 +200,3 @@ def _key(connection: "Connection", name: str) -> "Key":
     from spanmeter.console.correcting import the_event
 
     return the_event(connection, name).key
-
-
-@contextmanager
-def _writing(settings: Settings) -> "Generator[Connection]":
-    from spanmeter.console.ledger_access import ledger_dsn, refuse_outdated
-    from spanmeter.storage.connection import connect
-
-    with ledger_dsn(settings) as dsn:
-        refuse_outdated(dsn)
-        with closing(connect(dsn)) as connection:
-            yield connection

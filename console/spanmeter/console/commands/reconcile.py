@@ -1,7 +1,6 @@
 """`spanmeter reconcile`: a provider's bill beside the ledger, and why they differ."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,14 +93,11 @@ def openai(settings: Settings, files: tuple[Path, ...], api: str | None, **how: 
     """
     require("spanmeter reconcile", "collector")
     from spanmeter.console.bills import openai as bills
+    from spanmeter.console.bills.documents import pages as saved
     from spanmeter.console.bills.provider_api import OPENAI, fetched
 
-    def read() -> "Bill":
-        if files:
-            return bills.read(files)
-        return bills.bill(fetched(OPENAI, *_asked_days(how), address=api))
-
-    _reconcile(settings, read, files or ("api",), **how)
+    pages = saved(files) if files else fetched(OPENAI, *_asked_days(how), address=api)
+    _reconcile(settings, lambda: bills.bill(pages), files or ("api",), **how)
 
 
 @reconcile.command()
@@ -114,14 +110,11 @@ def anthropic(settings: Settings, files: tuple[Path, ...], api: str | None, **ho
     """
     require("spanmeter reconcile", "collector")
     from spanmeter.console.bills import anthropic as bills
+    from spanmeter.console.bills.documents import pages as saved
     from spanmeter.console.bills.provider_api import ANTHROPIC, fetched
 
-    def read() -> "Bill":
-        if files:
-            return bills.read(files)
-        return bills.bill(fetched(ANTHROPIC, *_asked_days(how), address=api))
-
-    _reconcile(settings, read, files or ("api",), **how)
+    pages = saved(files) if files else fetched(ANTHROPIC, *_asked_days(how), address=api)
+    _reconcile(settings, lambda: bills.bill(pages), files or ("api",), **how)
 
 
 @reconcile.command()
@@ -213,8 +206,9 @@ def post(settings: Settings, reconciliation: str) -> None:
     """Post what a comparison found to the ledger, as adjustments. Doing it again changes nothing."""
     require("spanmeter reconcile", "collector")
     from spanmeter.console import reconciling
+    from spanmeter.console.ledger_access import changing
 
-    with _writing(settings) as connection:
+    with changing(settings) as connection:
         posted = reconciling.post(connection, reconciling.kept_as(connection, reconciliation))
     click.echo(f"{posted:,} adjustments posted")
 
@@ -226,8 +220,9 @@ def undo(settings: Settings, reconciliation: str) -> None:
     """Take back what was posted of a comparison. Doing it again changes nothing."""
     require("spanmeter reconcile", "collector")
     from spanmeter.console import reconciling
+    from spanmeter.console.ledger_access import changing
 
-    with _writing(settings) as connection:
+    with changing(settings) as connection:
         taken = reconciling.take_back(connection, reconciling.kept_as(connection, reconciliation))
     click.echo(f"{taken:,} adjustments taken back")
 
@@ -248,16 +243,16 @@ def _reconcile(
     form: str,
 ) -> None:
     from spanmeter.console import reconciling
+    from spanmeter.console.ledger_access import changing
     from spanmeter.console.rates_known import rates_known
 
     how = reconciling.Comparing(
         _day(since), _day(until), account, closed_at, _pairs(models, "--model"), providers
     )
     bill = read()
-    with _writing(settings) as connection:
+    with changing(settings) as connection:
         names = [str(source) for source in sources]
-        outcome = reconciling.compare(connection, bill, names, how, rates_known(connection).rates)
-        kept = reconciling.kept_as(connection, str(outcome.reconciliation_id))
+        kept = reconciling.compare(connection, bill, names, how, rates_known(connection).rates)
         _show(connection, kept, form, detail=detail)
         if post:
             posted = reconciling.post(connection, kept)
@@ -270,19 +265,6 @@ def _show(connection: "Connection", kept: "Made", form: str, *, detail: bool) ->
 
     found = variances(connection, kept.reconciliation_id)
     click.echo(FORMATS[form]((details if detail else waterfall)(kept, found)), nl=False)
-
-
-@contextmanager
-def _writing(settings: Settings) -> "Generator[Connection]":
-    from contextlib import closing
-
-    from spanmeter.console.ledger_access import ledger_dsn, refuse_outdated
-    from spanmeter.storage.connection import connect
-
-    with ledger_dsn(settings) as dsn:
-        refuse_outdated(dsn)
-        with closing(connect(dsn)) as connection:
-            yield connection
 
 
 def _asked_days(how: Mapping[str, Any]) -> tuple[date, date]:

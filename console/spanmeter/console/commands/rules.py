@@ -77,15 +77,12 @@ def check(file: Path) -> None:
 def set_(settings: Settings, file: Path, by: str | None, note: str | None) -> None:
     """Put the rules of FILE in force; collectors follow within seconds. Booked rows keep their state."""
     require("spanmeter rules", "collector")
-    from spanmeter.console.ledger_access import ledger_dsn, refuse_outdated
-    from spanmeter.storage.connection import connect
+    from spanmeter.console.ledger_access import changing
     from spanmeter.storage.rules import set_rules
 
     text = _read(file).text
-    with ledger_dsn(settings) as dsn:
-        refuse_outdated(dsn)
-        with connect(dsn) as connection:
-            version, new = set_rules(connection, text, by or getpass.getuser(), note)
+    with changing(settings) as connection:
+        version, new = set_rules(connection, text, by or getpass.getuser(), note)
     click.echo(f"{version.version} is {'in force' if new else 'in force already'}")
 
 
@@ -186,11 +183,12 @@ def _moves(
 
 def _read(file: Path) -> "Rules":
     """The rules of a file. Raises `UnusableSetting`, which names rule and key."""
+    from spanmeter.console.bounded_file import content_of
     from spanmeter.console.failures import UnusableSetting
-    from spanmeter.metering.billable_rules import RulesError, read_rules
+    from spanmeter.metering.billable_rules import MAX_BYTES, RulesError, read_rules
 
     try:
-        return read_rules("new", file.read_text(encoding="utf-8"))
+        return read_rules("new", content_of(file, MAX_BYTES).decode())
     except (RulesError, UnicodeDecodeError) as error:
         raise UnusableSetting(f"{file}: {error}") from error
     except OSError as error:

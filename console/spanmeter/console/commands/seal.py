@@ -40,15 +40,12 @@ def seal(settings: Settings, through: datetime | None) -> None:
     if click.get_current_context().invoked_subcommand is not None:
         return
     require("spanmeter seal", "collector")
-    from spanmeter.console.ledger_access import ledger_dsn, refuse_outdated
-    from spanmeter.storage.connection import connect
+    from spanmeter.console.ledger_access import changing
     from spanmeter.storage.seals import seal as run
 
     until = _end_of(through or datetime.now(UTC) - timedelta(days=1))
-    with ledger_dsn(settings) as dsn:
-        refuse_outdated(dsn)
-        with connect(dsn) as connection:
-            made = run(connection, until, key=settings.sealing_key, progress=_tell)
+    with changing(settings) as connection:
+        made = run(connection, until, key=settings.sealing_key, progress=_tell)
     for each in made:
         click.echo(f"seal {each.number}: {each.digest.hex()}")
     if not made:
