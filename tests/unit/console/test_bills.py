@@ -96,10 +96,10 @@ def test_openai_tells_costs_by_line_item_and_usage_by_model(file: Callable[[str]
         amount(None, None, "3", ""),
     )
     assert {(line.kind, line.quantity) for line in lines[4:]} == {
-        (UNCACHED_INPUT, 700),
-        (CACHE_READ, 300),
-        (OUTPUT, 50),
-        ("audio_input_tokens", 7),
+        (UNCACHED_INPUT, Decimal(700)),
+        (CACHE_READ, Decimal(300)),
+        (OUTPUT, Decimal(50)),
+        ("audio_input_tokens", Decimal(7)),
     }
     assert {(line.model, line.account, line.tier, line.requests) for line in lines[4:]} == {
         (model, "proj_1", "batch", 4)
@@ -139,11 +139,11 @@ def test_anthropic_tells_amounts_in_cents_and_quantities_apart(file: Callable[[s
     )
     assert lines[1][:5] == (DAY, None, "web_searches", None, Decimal("0.01"))
     assert [(line.model, line.kind, line.quantity) for line in lines[2:]] == [
-        (opus, UNCACHED_INPUT, 10),
-        (opus, CACHE_READ, 30),
-        (opus, CACHE_WRITE_1H, 20),
-        (opus, OUTPUT, 40),
-        (None, "web_searches", 5),
+        (opus, UNCACHED_INPUT, Decimal(10)),
+        (opus, CACHE_READ, Decimal(30)),
+        (opus, CACHE_WRITE_1H, Decimal(20)),
+        (opus, OUTPUT, Decimal(40)),
+        (None, "web_searches", Decimal(5)),
     ]
 
 
@@ -165,10 +165,10 @@ def test_aws_names_model_kind_and_tier_in_the_usage_type(file: Callable[[bytes],
     lines = aws.read([file(gzip.compress(CUR.encode()))], tokens_per_unit=1000).lines
 
     assert [line[:5] for line in lines] == [
-        (DAY, "Nova2.0Lite", CACHE_READ, 2500, Decimal("0.0001")),
-        (DAY, "Nova2.0Lite", CACHE_WRITE, 1000, Decimal("0.0002")),
-        (DAY, "Claude4.5Sonnet", OUTPUT, 1_000_000, Decimal("7.5")),
-        (DAY, "Claude 3 Haiku", UNCACHED_INPUT, 3000, Decimal("0.75")),
+        (DAY, "Nova2.0Lite", CACHE_READ, Decimal(2500), Decimal("0.0001")),
+        (DAY, "Nova2.0Lite", CACHE_WRITE, Decimal(1000), Decimal("0.0002")),
+        (DAY, "Claude4.5Sonnet", OUTPUT, Decimal(1_000_000), Decimal("7.5")),
+        (DAY, "Claude 3 Haiku", UNCACHED_INPUT, Decimal(3000), Decimal("0.75")),
     ]
     assert [line.tier for line in lines] == ["standard", "standard", "batch", "standard"]
     assert [line.account for line in lines] == ["111", "111", "222", "111"]
@@ -185,7 +185,7 @@ def test_the_older_report_has_the_same_columns_under_other_names(
 
     (line,) = aws.read([file(old)]).lines
 
-    assert line[:6] == (DAY, "NovaPro", UNCACHED_INPUT, 1000, Decimal("0.5"), "USD")
+    assert line[:6] == (DAY, "NovaPro", UNCACHED_INPUT, Decimal(1000), Decimal("0.5"), "USD")
 
 
 def test_a_unit_that_does_not_say_how_many_tokens_it_is_is_asked_for(

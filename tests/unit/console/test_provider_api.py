@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from spanmeter.console.bills import anthropic, openai, provider_api
+from spanmeter.console.bills import anthropic, openai
 from spanmeter.console.bills.provider_api import ANTHROPIC, OPENAI, ProviderRefused, fetched
 from spanmeter.metering.reconciliation.bill import UnreadableBill
 from unit.console.test_bills import DAY, START, cost, openai_bucket, page
@@ -68,7 +68,7 @@ def serving(*costs: Answer) -> Generator[tuple[str, type[Api]]]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds waited, which are not."""
     waited: list[float] = []
-    monkeypatch.setattr(provider_api.time, "sleep", waited.append)
+    monkeypatch.setattr("spanmeter.console.bills.provider_api.time.sleep", waited.append)
     monkeypatch.setenv(OPENAI.key, "sk-admin-1")
     monkeypatch.setenv(ANTHROPIC.key, "sk-ant-admin-1")
     return waited
