@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,7 @@ from psycopg import sql
 
 from booking import NOON, adjust, event, metered, query
 from spanmeter.storage.connection import Connection, connect
-from spanmeter.storage.errors import NotSealed
+from spanmeter.storage.errors import DatabaseUnavailable, NotSealed
 from spanmeter.storage.ledger import LedgerWriter
 from spanmeter.storage.seal_chain import Part, broken_links
 from spanmeter.storage.seals import seal, sealable, sealed_parts, seals, windows
@@ -159,7 +159,12 @@ def test_seals_made_while_writers_write_cover_each_row_once(
     def write(writer_number: int) -> None:
         with LedgerWriter(dsn) as writer:
             for n in range(40):
-                writer.write(metered(*(event(user_id=f"{writer_number}-{n}") for _ in range(5))))
+                batch = metered(*(event(user_id=f"{writer_number}-{n}") for _ in range(5)))
+                # Sealed up to this very moment without a pause, a batch can be overtaken time and again.
+                while True:
+                    with suppress(DatabaseUnavailable):
+                        writer.write(batch)
+                        break
 
     with ThreadPoolExecutor(2) as pool:
         writing = [pool.submit(write, number) for number in range(2)]
