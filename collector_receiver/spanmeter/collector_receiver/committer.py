@@ -18,6 +18,7 @@ from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.fair_queue import FairQueue, QueueFull
 from spanmeter.collector_receiver.journal import CannotJournal, Journal
 from spanmeter.collector_receiver.journal_segment import Entry
+from spanmeter.collector_receiver.outcomes import counts_of, outcomes_of
 from spanmeter.collector_receiver.submission import Rejection, Submission
 from spanmeter.storage.errors import DatabaseUnavailable
 from spanmeter.storage.ledger import LedgerWriter, Written
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 PAUSE: Final = 0.1
 """Seconds between two attempts while the database is away; short against the hold, so that a blip is not seen."""
+
+ALONE: Final = 1.0
+"""Seconds since another writer's last commit up to which it is one connection that fails, and not the database."""
 
 SLOW: Final = 0.5
 """Seconds from which on it is the database that is too slow for a request, and not its sender that is in haste."""
@@ -71,6 +75,10 @@ class Committer:
         self._changed = threading.Condition()
         self._queue = FairQueue(queue_bytes)
         self._available = True
+        self._committed_at: dict[int, float] = {}
+        """When each writer's thread last committed."""
+        self._failing: set[int] = set()
+        """Threads whose writer fails while others commit."""
         self._closing = False
         self._abandoned = threading.Event()
         self._threads = [
@@ -237,11 +245,14 @@ class Committer:
                 self._see_to(ledger, [submission])
 
     def _settle(self, group: list[Submission], written: Written, seconds: float) -> None:
+        writer = threading.get_ident()
+        self._committed_at[writer] = time.monotonic()
+        self._failing.discard(writer)
         if not self._available:
             logger.warning("committing again")
             self._available = True
         self._release(group)
-        outcomes = _outcomes(group, written)
+        outcomes = outcomes_of(group, written)
         try:
             self._count(group, written, outcomes, seconds)
         except Exception:
@@ -258,11 +269,14 @@ class Committer:
         seconds: float,
     ) -> None:
         self._on_commit(seconds, sum(submission.rows for submission in group))
-        self._counters.add(_counts(group, written))
+        self._counters.add(counts_of(group, written))
         self._counters.reject(rejection.reason for each in outcomes for rejection in each)
 
     def _put_back(self, group: list[Submission], error: DatabaseUnavailable) -> None:
         """Keep the group in its place, or in the journal, and pause."""
+        if self._others_commit():
+            self._leave_to_others(group, error)
+            return
         if self._available:
             kept = "held" if self._journal is None else "journaled"
             logger.warning("cannot commit for now, requests are %s: %s", kept, error)
@@ -271,7 +285,28 @@ class Committer:
             self._queue.put_back(group)
         if self._journal is not None:
             self._journal_waiting()
-        if self._abandoned.wait(PAUSE):
+        self._pause(PAUSE)
+
+    def _leave_to_others(self, group: list[Submission], error: DatabaseUnavailable) -> None:
+        """There is no connection for this writer, say; others have one."""
+        writer = threading.get_ident()
+        if writer not in self._failing:
+            self._failing.add(writer)
+            logger.warning("a writer cannot commit for now, others can: %s", error)
+        with self._changed:
+            self._queue.put_back(group)
+            self._changed.notify()
+        self._pause(ALONE)
+
+    def _others_commit(self) -> bool:
+        """Whether another writer has committed a moment ago."""
+        own, recently = threading.get_ident(), time.monotonic() - ALONE
+        return any(
+            at > recently for thread, at in tuple(self._committed_at.items()) if thread != own
+        )
+
+    def _pause(self, seconds: float) -> None:
+        if self._abandoned.wait(seconds):
             self.abandon()
 
     def _journal_waiting(self) -> None:
@@ -304,29 +339,3 @@ class Committer:
     def _release(self, group: list[Submission]) -> None:
         with self._changed:
             self._queue.release(group)
-
-
-def _counts(group: list[Submission], written: Written) -> Counts:
-    events = [metered.event for submission in group for metered in submission.batch]
-    return Counts(
-        stored=written.inserted,
-        duplicates=written.duplicates,
-        same_call=written.same_call,
-        shared_ids=written.shared_ids,
-        unpriced=sum(event.cost is None for event in events),
-        unattributed=sum(event.tenant_id is None for event in events),
-    )
-
-
-def _outcomes(group: list[Submission], written: Written) -> list[list[Rejection]]:
-    """The rejections of each submission: those it came with, and the rows of its own that the database refused."""
-    outcomes: list[list[Rejection]] = []
-    first = 0
-    for submission in group:
-        last = first + len(submission.batch)
-        refused = [
-            Rejection(r.reason, r.detail) for r in written.refused if first <= r.index < last
-        ]
-        outcomes.append(submission.rejections + refused)
-        first = last
-    return outcomes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -43,11 +42,14 @@ def committing(
     on_commit: Commit = lambda seconds, rows: None,
     journal: Journal | None = None,
     counters: Counters | None = None,
+    others: tuple[str, ...] = (),
 ) -> Generator[Committer]:
+    """With a writer to `dsn` and one to each of the `others`."""
+    dsns = iter((dsn, *others))
     running = Committer(
-        partial(LedgerWriter, dsn),
+        lambda: LedgerWriter(next(dsns)),
         counters or Counters(),
-        writers=1,
+        writers=1 + len(others),
         rows=100,
         linger=0.01,
         queue_bytes=10**8,
@@ -79,7 +81,7 @@ def test_a_group_that_cannot_be_settled_is_answered_and_the_next_is_written(
 ) -> None:
     with committing(plain_dsn) as committer:
         with monkeypatch.context() as patch:
-            patch.setattr(module, "_outcomes", fail)
+            patch.setattr(module, "outcomes_of", fail)
             lost = request()
             committer.submit(lost)
             with pytest.raises(Fault):
@@ -132,6 +134,20 @@ def test_a_fault_while_requests_are_put_back_takes_none_of_them_twice(
         # In the journal, until something is committed.
         commit(committer, request())
     journal.close()
+
+
+def test_one_writer_without_a_connection_leaves_all_to_the_others(
+    plain_dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not the database that is away: requests are taken as fast, and the log is not filled."""
+    with committing(plain_dsn, others=("postgresql://127.0.0.1:1/nowhere",)) as committer:
+        commit(committer, request())
+        caplog.clear()
+        for _ in range(200):
+            commit(committer, request())
+    assert query(plain_dsn, COUNT) == [(402,)]
+    # One, but for a machine that stands still for a second meanwhile.
+    assert len(caplog.records) < 10
 
 
 def away(*_: object) -> NoReturn:

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -68,6 +68,15 @@ def test_a_child_is_asked_to_end_before_it_is_killed(start: Start) -> None:
         assert "bye" in child.tail()
 
 
+@pytest.fixture
+def interruptible() -> Generator[None]:
+    """As in a terminal; a shell starts what runs in its background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_waits_until_a_started_child_is_noted() -> None:
     noted: list[str] = []
 

@@ -134,11 +134,15 @@ def test_fault_05_a_server_out_of_connections_is_waited_for(
 
 
 def _take_all_connections(stack: ExitStack, dsn: str) -> None:
+    """Those of the receiver too, which gets none back."""
+    terminating = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'spanmeter'"
+    first = stack.enter_context(psycopg.connect(dsn, autocommit=True))
     while True:
         try:
             stack.enter_context(psycopg.connect(dsn))
         except psycopg.OperationalError:
-            return
+            if not first.execute(terminating).fetchall():
+                return
 
 
 def _finish(receivers: Receivers, dsn: str, journal: Path, spans: int) -> None:
