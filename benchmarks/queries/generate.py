@@ -51,8 +51,7 @@ def roll_up(dsn: str) -> None:
     """Make the rollups and the index of what is booked."""
     _run(dsn, "with_index")
     _run(dsn, "nothing_to_fold")
-    for number in range(DAYS):
-        _run(dsn, "roll_up", {"day": first_day() + timedelta(days=number)})
+    _run(dsn, "roll_up", {"first": first_day(), "end": first_day() + timedelta(days=DAYS)})
     _run(dsn, "analyze")
 
 

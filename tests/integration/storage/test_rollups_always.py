@@ -36,6 +36,7 @@ class Sums(NamedTuple):
     daily: Decimal
     by_tenant: Decimal
     by_model: Decimal
+    monthly: Decimal
     ledger: Decimal
 
 
@@ -45,6 +46,7 @@ SELECT
     (SELECT coalesce(sum(cost), 0) FROM usage_daily),
     (SELECT coalesce(sum(cost), 0) FROM usage_daily_by_tenant),
     (SELECT coalesce(sum(cost), 0) FROM usage_daily_by_model),
+    (SELECT coalesce(sum(cost), 0) FROM usage_monthly),
     (SELECT coalesce(sum(cost), 0) FROM ledger)
 """
 
@@ -62,6 +64,8 @@ def drawn(chance: random.Random) -> UsageEvent:
         currency=chance.choice(["USD", "EUR"]),
         input_tokens=chance.choice([None, 1000, 2**62]),
         cache_read_input_tokens=None,
+        image_output_tokens=chance.choice([None, 7]),
+        quantities=chance.choice([{}, {"images": Decimal(2), "audio_seconds": Decimal("0.125")}]),
         **(UNPRICED if unpriced else {"cost": Decimal(chance.randrange(10**24)) / 10**18}),
     )
 
