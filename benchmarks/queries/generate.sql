@@ -49,13 +49,18 @@ FROM (
 -- Loading is quicker without the index that every row finds another place in.
 DROP INDEX usage_events_tenant;
 
+-- uncounted --
+-- The rollups are made by day, in one go each, instead of as rows are booked.
+DROP TRIGGER count_usage ON usage_events;
+
 -- with_index --
 -- As the migration has it.
 CREATE INDEX usage_events_tenant ON usage_events (tenant_id, time DESC);
 
--- nothing_to_fold --
--- The rollups are made by day, in one go each, instead of as rows are booked.
-TRUNCATE unfolded_usage;
+-- counted --
+-- As the migration has it.
+CREATE TRIGGER count_usage AFTER INSERT ON usage_events
+    REFERENCING NEW TABLE AS booked FOR EACH STATEMENT EXECUTE FUNCTION count_usage();
 
 -- roll_up --
 -- The rollups of all days.

@@ -21,15 +21,16 @@ EARLIER = [each.name for each in KNOWN if each.name >= "0005"][:-1]
 # As the release of that schema wrote them: columns that came later are not named.
 ROWS = """
 INSERT INTO usage_events (
-    time, trace_id, span_id, tenant_id, dimensions, provider, operation, byok, attempt, status, duration, input_tokens,
-    audio_input_tokens, cache_write_by_ttl, output_tokens, quantities, usage_source, billable_state, billable_reason, cost, currency,
-    rate_version, cost_quality, dialect, scope_name, scope_version
+    time, trace_id, span_id, tenant_id, dimensions, provider, operation, byok, attempt, status, duration,
+    input_tokens, audio_input_tokens, cache_write_by_ttl, output_tokens, quantities, usage_source, billable_state,
+    billable_reason, cost, currency, rate_version, cost_quality, dialect, scope_name, scope_version
 )
 SELECT
     now() - number * interval '9 hours', substring(sha256(number::text::bytea) FOR 16),
     substring(sha256(number::text::bytea) FOR 8), CASE WHEN number % 7 > 0 THEN 'tenant ' || number % 7 END,
     '{}', 'openai', 'chat', false, 1, 'ok', interval '1 second', number,
-    nullif(number % 3, 0), '{}', 1, CASE number % 4 WHEN 0 THEN '{"images": "2"}' ELSE '{}' END::jsonb, 'provider', 'billable', 'paid',
+    nullif(number % 3, 0), '{}', 1, CASE number % 4 WHEN 0 THEN '{"images": "2"}' ELSE '{}' END::jsonb,
+    'provider', 'billable', 'paid',
     number * 0.000123456789, 'USD', 'of that day', 'exact', 'spanmeter', 'spanmeter.openai', '0.1.0'
 FROM generate_series(1, 100) AS number
 """

@@ -16,9 +16,7 @@ from spanmeter.storage.rollups import ROLLUPS, differences, fold, rebuild
 
 FIRST, END = date(2026, 10, 1), date(2026, 12, 1)
 BY_UNIT = ("usage_hourly_quantities", "usage_daily_quantities")
-WITH_TOKENS = [
-    name for name, key in ROLLUPS.items() if "unit" not in key and "callsite" not in key
-]
+WITH_TOKENS = [name for name, key in ROLLUPS.items() if "unit" not in key and "callsite" not in key]
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 
 
