@@ -6,6 +6,7 @@ import random
 from collections.abc import Generator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +22,7 @@ from spanmeter.storage.reports import DIMENSIONS, PERIODS, ReportRow, usage_repo
 from spanmeter.storage.rollups import fold
 
 HOUR = timedelta(hours=1)
-UNPRICED = {"cost": None, "cost_quality": "unpriced", "rate_version": None}
+UNPRICED: dict[str, Any] = {"cost": None, "cost_quality": "unpriced", "rate_version": None}
 
 
 @pytest.fixture
@@ -124,6 +125,10 @@ def test_adjustments_count(dsn: str, connection: Connection) -> None:
     assert told(usage_report(connection, [], tenant="acme")) == [(2, Decimal(2))]
 
 
+def cost_of(chance: random.Random) -> dict[str, Decimal]:
+    return {"cost": Decimal(chance.randrange(10**24)) / 10**18}
+
+
 @pytest.fixture(scope="module")
 def drawn() -> list[UsageEvent]:
     """Calls of three months, three tenants and none, two currencies; some failed, some unpriced."""
@@ -140,7 +145,7 @@ def drawn() -> list[UsageEvent]:
             currency=chance.choice(["USD", "EUR"]),
             input_tokens=chance.choice([None, 1000, 2**62]),
             cache_read_input_tokens=None,
-            **chance.choice([UNPRICED, {"cost": Decimal(chance.randrange(10**24)) / 10**18}]),
+            **(UNPRICED if chance.random() < 0.5 else cost_of(chance)),
         )
         for _ in range(400)
     ]
