@@ -4,6 +4,7 @@ Every answer is compared with that of the rows: a quick wrong one is no answer. 
 """
 
 import argparse
+import re
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -21,15 +22,17 @@ from spanmeter.storage.statements import load_file
 
 QUESTIONS: Final = load_file(Path(__file__).with_name("questions.sql"))
 LEDGER: Final = "__ledger"
+PLANNING: Final = re.compile(r"Planning Time: ([\d.]+) ms")
 
 Answer = list[tuple[Any, ...]]
 
 
 class Timed(NamedTuple):
-    """Milliseconds: the first time, and the median after that."""
+    """Milliseconds: the first time, the median after that, and what of it is planning."""
 
     first: float
     warm: float
+    planning: float
     answer: Answer
     plan: str
 
@@ -45,31 +48,37 @@ def ask(dsn: str, question: sql.SQL, asked: Mapping[str, object], times: int) ->
             took.append((time.perf_counter() - started) * 1000)
         explain = sql.SQL("EXPLAIN (ANALYZE, BUFFERS) {}").format(question)
         plan = "\n".join(line for (line,) in connection.execute(explain, asked))
-    return Timed(took[0], statistics.median(took[1:] or took), answer, plan)
+    planning = float(PLANNING.findall(plan)[-1])
+    return Timed(took[0], statistics.median(took[1:] or took), planning, answer, plan)
 
 
 def compare(dsn: str, names: Sequence[str], rounds: int, plans: Path) -> None:
     """Print a line for each question, and keep its plans."""
+    yesterday = first_day() + timedelta(days=29)
+    month = yesterday.replace(day=1)
     asked = {
         "since": first_day(),
-        "yesterday": first_day() + timedelta(days=29),
+        "yesterday": yesterday,
+        "month": month,
+        "next_month": (month + timedelta(days=31)).replace(day=1),
         "tenant": "tenant-0",
         "limit": Decimal(50),
     }
     plans.mkdir(parents=True, exist_ok=True)
-    print(f"{'':26}{'rollup ms':>10}{'first':>8}{'rows ms':>10}{'first':>10}{'lines':>7}")
+    heads = f"{'rollup ms':>10}{'first':>8}{'plan':>6}{'rows ms':>10}{'first':>10}{'plan':>6}{'lines':>7}"
+    print(f"{'':26}{heads}")
     for name in names:
         rollup = QUESTIONS.get(name)
-        of_rows = ask(dsn, QUESTIONS[name + LEDGER], asked, 2)
+        of_rows = ask(dsn, QUESTIONS[name + LEDGER], asked, 1)
         (plans / f"{name}{LEDGER}.txt").write_text(of_rows.plan)
-        told = f"{'':>18}"
+        told = f"{'':>24}"
         if rollup is not None:
             of_rollup = ask(dsn, rollup, asked, rounds + 1)
             (plans / f"{name}.txt").write_text(of_rollup.plan)
             if of_rollup.answer != of_rows.answer:
                 raise SystemExit(f"{name}: the rollup and the rows give two answers")
-            told = f"{of_rollup.warm:10.1f}{of_rollup.first:8.1f}"
-        figures = f"{of_rows.warm:10.1f}{of_rows.first:10.1f}{len(of_rows.answer):7}"
+            told = f"{of_rollup.warm:10.1f}{of_rollup.first:8.1f}{of_rollup.planning:6.1f}"
+        figures = f"{of_rows.warm:10.1f}{of_rows.first:10.1f}{of_rows.planning:6.1f}{len(of_rows.answer):7}"
         print(f"{name:26}{told}{figures}", flush=True)
 
 

@@ -19,13 +19,14 @@ _SETTINGS: Final = {"shared_buffers": "2GB", "max_wal_size": "4GB", "fsync": "of
 
 @contextmanager
 def server(edition: Edition) -> Generator[str]:
-    """The DSN of the benchmark's server, for as long as the block lasts."""
+    """The DSN of the benchmark's server. It stays up with its ledgers until `python -m databases stop`."""
     directory = provision.servers() / f"bench-queries-{edition}"
     if edition == "plain":
         cluster = Cluster(directory, provision.plain(), _SETTINGS)
     else:
         settings = TIMESCALEDB_SETTINGS | _SETTINGS
         cluster = Cluster(directory, provision.timescale(), settings)
+    shared.keep(cluster)
     with shared.lease(cluster) as leased:
         yield leased.dsn()
 

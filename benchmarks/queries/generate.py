@@ -42,6 +42,7 @@ def generate(dsn: str, rows: int) -> None:
         for number in range(DAYS * PASSES)
     ]
     _run(dsn, "without_index")
+    _run(dsn, "uncounted")
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         list(pool.map(lambda part: _run(dsn, "usage_events", part), parts))
     roll_up(dsn)
@@ -50,9 +51,8 @@ def generate(dsn: str, rows: int) -> None:
 def roll_up(dsn: str) -> None:
     """Make the rollups and the index of what is booked."""
     _run(dsn, "with_index")
-    _run(dsn, "nothing_to_fold")
-    for number in range(DAYS):
-        _run(dsn, "roll_up", {"day": first_day() + timedelta(days=number)})
+    _run(dsn, "counted")
+    _run(dsn, "roll_up", {"first": first_day(), "end": first_day() + timedelta(days=DAYS)})
     _run(dsn, "analyze")
 
 

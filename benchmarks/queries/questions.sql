@@ -100,15 +100,15 @@ SELECT date_trunc('hour', time, 'UTC'), sum(requests), sum(cost) FROM ledger
 WHERE tenant_id = %(tenant)s AND time >= %(yesterday)s GROUP BY 1 ORDER BY 1;
 
 -- near_limit_workspaces --
--- Workspaces that have used four fifths of a limit on their month's cost.
-SELECT tenant_id, workspace_id, sum(cost) / %(limit)s AS used FROM usage_daily
-WHERE day >= %(since)s AND workspace_id IS NOT NULL AND currency = 'USD'
+-- Workspaces that have used four fifths of a limit on this month's cost.
+SELECT tenant_id, workspace_id, sum(cost) / %(limit)s AS used FROM usage_monthly
+WHERE month = %(month)s AND workspace_id IS NOT NULL AND currency = 'USD'
 GROUP BY tenant_id, workspace_id HAVING sum(cost) >= 0.8 * %(limit)s ORDER BY used DESC, tenant_id, workspace_id;
 
 -- near_limit_workspaces__ledger --
 -- The same from the rows.
 SELECT tenant_id, workspace_id, sum(cost) / %(limit)s AS used FROM ledger
-WHERE time >= %(since)s AND workspace_id IS NOT NULL AND currency = 'USD'
+WHERE time >= %(month)s AND time < %(next_month)s AND workspace_id IS NOT NULL AND currency = 'USD'
 GROUP BY tenant_id, workspace_id HAVING sum(cost) >= 0.8 * %(limit)s ORDER BY used DESC, tenant_id, workspace_id;
 
 -- cost_per_action__ledger --
@@ -141,33 +141,39 @@ FROM ledger
 WHERE time >= %(since)s GROUP BY feature, model HAVING sum(requests) > 0 ORDER BY feature, model;
 
 -- tokens_against_peers --
--- Tenants whose calls of a feature take more than twice the tokens of the median tenant's.
-SELECT tenant_id, feature, round(each / median, 2) AS of_median FROM (
-    SELECT tenant_id, feature, (sum(input_tokens) + sum(output_tokens)) / sum(requests) AS each FROM usage_daily
-    WHERE day >= %(since)s GROUP BY tenant_id, feature HAVING sum(requests) > 0
-) AS tenants JOIN (
-    SELECT feature, percentile_cont(0.5) WITHIN GROUP (ORDER BY each)::numeric AS median FROM (
-        SELECT feature, (sum(input_tokens) + sum(output_tokens)) / sum(requests) AS each FROM usage_daily
-        WHERE day >= %(since)s GROUP BY tenant_id, feature HAVING sum(requests) > 0
-    ) AS peers GROUP BY feature
-) AS medians USING (feature)
-WHERE each > 2 * median ORDER BY of_median DESC, tenant_id, feature;
+-- Tenants whose calls of a feature take more than 1.2 times the tokens of the median tenant's this month.
+WITH tenants AS MATERIALIZED (
+    SELECT tenant_id, feature, (sum(input_tokens) + sum(output_tokens)) / sum(requests) AS each FROM usage_monthly
+    WHERE month = %(month)s GROUP BY tenant_id, feature HAVING sum(requests) > 0
+), medians AS (
+    SELECT feature, percentile_cont(0.5) WITHIN GROUP (ORDER BY each)::numeric AS median FROM tenants GROUP BY feature
+)
+SELECT tenant_id, feature, round(each / median, 2) AS of_median FROM tenants JOIN medians USING (feature)
+WHERE each > 1.2 * median ORDER BY of_median DESC, tenant_id, feature;
 
 -- tokens_against_peers__ledger --
 -- The same from the rows.
-SELECT tenant_id, feature, round(each / median, 2) AS of_median FROM (
+WITH tenants AS MATERIALIZED (
     SELECT
         tenant_id, feature, (coalesce(sum(input_tokens), 0) + coalesce(sum(output_tokens), 0)) / sum(requests) AS each
     FROM ledger
-    WHERE time >= %(since)s GROUP BY tenant_id, feature HAVING sum(requests) > 0
-) AS tenants JOIN (
-    SELECT feature, percentile_cont(0.5) WITHIN GROUP (ORDER BY each)::numeric AS median FROM (
-        SELECT feature, (coalesce(sum(input_tokens), 0) + coalesce(sum(output_tokens), 0)) / sum(requests) AS each
-        FROM ledger
-        WHERE time >= %(since)s GROUP BY tenant_id, feature HAVING sum(requests) > 0
-    ) AS peers GROUP BY feature
-) AS medians USING (feature)
-WHERE each > 2 * median ORDER BY of_median DESC, tenant_id, feature;
+    WHERE time >= %(month)s AND time < %(next_month)s GROUP BY tenant_id, feature HAVING sum(requests) > 0
+), medians AS (
+    SELECT feature, percentile_cont(0.5) WITHIN GROUP (ORDER BY each)::numeric AS median FROM tenants GROUP BY feature
+)
+SELECT tenant_id, feature, round(each / median, 2) AS of_median FROM tenants JOIN medians USING (feature)
+WHERE each > 1.2 * median ORDER BY of_median DESC, tenant_id, feature;
+
+-- tenant_images --
+-- One tenant's pictures and seconds of sound by day.
+SELECT day, unit, sum(quantity) FROM usage_daily_quantities
+WHERE tenant_id = %(tenant)s AND day >= %(since)s GROUP BY day, unit ORDER BY day, unit;
+
+-- tenant_images__ledger --
+-- The same from the rows.
+SELECT (time AT TIME ZONE 'UTC')::date, unit, sum(amount::numeric)
+FROM ledger CROSS JOIN LATERAL jsonb_each_text(quantities) AS other (unit, amount)
+WHERE tenant_id = %(tenant)s AND time >= %(since)s GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- unattributed --
 -- Where calls without a tenant are made, and their share of all cost.

@@ -51,7 +51,7 @@ def cluster(edition: Edition, name: str | None = None) -> Cluster:
 def known_clusters() -> list[Cluster]:
     """Every server of this user that a test run made and did not remove."""
     names = sorted(directory.parent.name for directory in provision.servers().glob("*/data"))
-    return [cluster("plain" if name == "plain" else "timescale", name) for name in names]
+    return [cluster("plain" if name.endswith("plain") else "timescale", name) for name in names]
 
 
 @contextmanager

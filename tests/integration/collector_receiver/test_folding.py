@@ -10,7 +10,7 @@ from booking import event, metered, query
 from spanmeter.collector_receiver import Collector, CollectorSettings, folding
 from spanmeter.storage.ledger import LedgerWriter
 
-FOLDED = "SELECT (SELECT sum(requests) FROM folded_daily_by_tenant), (SELECT count(*) FROM unfolded_bookings)"
+FOLDED = "SELECT (SELECT sum(requests) FROM folded_daily_by_tenant), (SELECT count(*) FROM unfolded_usage)"
 
 
 def test_what_is_booked_is_folded_while_a_collector_runs(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Generator
 from contextlib import closing
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -18,7 +19,10 @@ from spanmeter.storage.rejected import RejectedSpan
 from spanmeter.storage.tenant_isolation import TenantsCanPeek, refuse_leaks
 
 REFUSED = psycopg.errors.InsufficientPrivilege
-OWN = ("own_ledger", "own_usage_events", "own_adjustments", "own_usage_hourly", "own_usage_daily")
+OWN = (
+    *("own_ledger", "own_usage_events", "own_adjustments", "own_usage_hourly", "own_usage_daily"),
+    *("own_usage_monthly", "own_usage_hourly_quantities", "own_usage_daily_quantities"),
+)
 
 SEEN = "SELECT DISTINCT tenant_id FROM {}"
 
@@ -27,7 +31,10 @@ SEEN = "SELECT DISTINCT tenant_id FROM {}"
 def booked(dsn: str) -> str:
     """A ledger with rows of two tenants and of nobody."""
     with LedgerWriter(dsn) as writer:
-        batch = metered(*(event(tenant_id=each) for each in ("acme", "mallory", None)))
+        images = {"images": Decimal(1)}
+        batch = metered(
+            *(event(tenant_id=each, quantities=images) for each in ("acme", "mallory", None))
+        )
         writer.write(batch, [RejectedSpan("reason", "detail", b"", b"", "acme", b"payload")])
     for tenant in ("acme", "mallory"):
         adjust(dsn, tenant_id=tenant)

@@ -174,6 +174,7 @@ def test_a_role_without_the_right_gets_plain_tables_and_hypertables_later(
     assert migrate(dsn) == []
     assert _hypertables(dsn) == PARTITIONED
     assert query(dsn, "SELECT span_id FROM usage_events") == [(booked.span_id,)]
+    assert query(dsn, "SELECT sum(requests) FROM usage_daily") == [(1,)]
     with LedgerWriter(dsn) as writer:
         assert writer.write(metered(booked, event())).duplicates == 1
 

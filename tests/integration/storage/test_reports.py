@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Generator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 
 from booking import NOON, adjust, event, metered
+from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage.connection import Connection, connect
 from spanmeter.storage.errors import UnknownDimension
 from spanmeter.storage.ledger import LedgerWriter
 from spanmeter.storage.reports import DIMENSIONS, PERIODS, ReportRow, usage_report
+from spanmeter.storage.rollups import fold
 
 HOUR = timedelta(hours=1)
-UNPRICED = {"cost": None, "cost_quality": "unpriced", "rate_version": None}
+UNPRICED: dict[str, Any] = {"cost": None, "cost_quality": "unpriced", "rate_version": None}
 
 
 @pytest.fixture
@@ -117,6 +123,105 @@ def test_every_dimension_is_one_of_the_ledger(connection: Connection) -> None:
 def test_adjustments_count(dsn: str, connection: Connection) -> None:
     adjust(dsn, cost=Decimal(-1), requests=0)
     assert told(usage_report(connection, [], tenant="acme")) == [(2, Decimal(2))]
+
+
+def cost_of(chance: random.Random) -> dict[str, Decimal]:
+    return {"cost": Decimal(chance.randrange(10**24)) / 10**18}
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[UsageEvent]:
+    """Calls of three months, three tenants and none, two currencies; some failed, some unpriced."""
+    chance = random.Random(20261121)
+    return [
+        event(
+            time=NOON + timedelta(seconds=chance.randrange(-80 * 86400, 20 * 86400)),
+            tenant_id=chance.choice(["acme", "globex", None]),
+            workspace_id=chance.choice(["one", "two", None]),
+            feature=chance.choice(["chat", None]),
+            user_id=chance.choice(["ada", None]),
+            status=chance.choice(["ok", "error"]),
+            response_model=chance.choice(["gpt-5-2025-08-07", None]),
+            currency=chance.choice(["USD", "EUR"]),
+            input_tokens=chance.choice([None, 1000, 2**62]),
+            cache_read_input_tokens=None,
+            **(UNPRICED if chance.random() < 0.5 else cost_of(chance)),
+        )
+        for _ in range(400)
+    ]
+
+
+def expected(
+    events: list[UsageEvent],
+    by: tuple[str, ...],
+    since: datetime,
+    until: datetime,
+    tenant: str | None,
+) -> dict[tuple[object, ...], tuple[object, ...]]:
+    """The sums of what was booked, without any SQL."""
+    sums: dict[tuple[object, ...], list[UsageEvent]] = {}
+    for each in events:
+        if since <= each.time < until and tenant in (None, each.tenant_id):
+            hour = each.time.replace(minute=0, second=0, microsecond=0)
+            periods = {
+                "day": each.time.date(),
+                "hour": hour,
+                "model": each.response_model or "gpt-5",
+            }
+            key = (*(periods.get(name, getattr(each, name, None)) for name in by), each.currency)
+            sums.setdefault(key, []).append(each)
+    return {
+        key: (
+            len(of),
+            sum(each.status != "ok" for each in of),
+            sum(each.input_tokens or 0 for each in of),
+            sum(costs) if (costs := [each.cost for each in of if each.cost is not None]) else None,
+        )
+        for key, of in sums.items()
+    }
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_a_report_is_the_sum_of_what_was_booked(
+    seeded: Connection, drawn: list[UsageEvent], data: st.DataObject
+) -> None:
+    """Whichever rollups answer, wherever it begins and ends, folded or not."""
+    names = ["tenant_id", "workspace_id", "feature", "user_id", "model", "day", "hour"]
+    by = tuple(data.draw(st.lists(st.sampled_from(names), unique=True, max_size=3)))
+    moments = st.integers(-85 * 24 * 60, 25 * 24 * 60).map(lambda n: NOON + timedelta(minutes=n))
+    aligned = st.sampled_from([datetime(2026, month, 1, tzinfo=UTC) for month in (9, 10, 11, 12)])
+    since, until = sorted([data.draw(moments | aligned), data.draw(moments | aligned)])
+    tenant = data.draw(st.sampled_from([None, "acme"]))
+    found = usage_report(seeded, by, since, until, tenant)
+    assert {
+        (*row.dimensions.values(), row.currency): (
+            row.requests,
+            row.failed_requests,
+            row.input_tokens,
+            row.cost,
+        )
+        for row in found
+    } == expected(drawn, by, since, until, tenant)
+
+
+@pytest.fixture
+def seeded(dsn: str, drawn: list[UsageEvent]) -> Generator[Connection]:
+    """A ledger of them, three quarters of it folded."""
+    with (
+        LedgerWriter(dsn) as writer,
+        connect(make_conninfo(dsn, options="-c timezone=Asia/Tokyo")) as connected,
+    ):
+        writer.write(metered(*drawn[:300]))
+        fold(connected)
+        writer.write(metered(*drawn[300:]))
+        yield connected
+
+
+def test_a_period_that_ends_before_it_begins_has_nothing(connection: Connection) -> None:
+    assert usage_report(connection, [], NOON, NOON) == []
 
 
 def test_another_name_is_refused(connection: Connection) -> None:

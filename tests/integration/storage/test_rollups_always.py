@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
-from uuid import uuid4
+from typing import NamedTuple
 
 import psycopg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import calls_described
-from booking import NOON, event, metered
-from spanmeter.metering.usage_event import UsageEvent
-from spanmeter.storage.adjustments import adjustment_of, book
-from spanmeter.storage.connection import Connection, connect
+from booking import metered
+from ledger_steps import END, FIRST, STEPS, Ledger, actions, cost_of, drawn, explained
+from spanmeter.metering.costing import EXACT
+from spanmeter.storage.connection import connect
 from spanmeter.storage.ledger import LedgerWriter
-from spanmeter.storage.rollups import differences, fold, rebuild
-
-FIRST, END = date(2026, 10, 1), date(2027, 1, 1)
-
-UNPRICED: dict[str, Any] = {"cost": None, "cost_quality": "unpriced", "rate_version": None}
+from spanmeter.storage.rollups import differences, fold
 
 
 class Sums(NamedTuple):
@@ -36,6 +27,7 @@ class Sums(NamedTuple):
     daily: Decimal
     by_tenant: Decimal
     by_model: Decimal
+    monthly: Decimal
     ledger: Decimal
 
 
@@ -45,104 +37,16 @@ SELECT
     (SELECT coalesce(sum(cost), 0) FROM usage_daily),
     (SELECT coalesce(sum(cost), 0) FROM usage_daily_by_tenant),
     (SELECT coalesce(sum(cost), 0) FROM usage_daily_by_model),
+    (SELECT coalesce(sum(cost), 0) FROM usage_monthly),
     (SELECT coalesce(sum(cost), 0) FROM ledger)
 """
 
 
-def drawn(chance: random.Random) -> UsageEvent:
-    """Any event: few values of each dimension, so that keys meet."""
-    unpriced = chance.random() < 0.1
-    return event(
-        time=NOON + timedelta(minutes=chance.randrange(-3000, 3000)),
-        tenant_id=chance.choice(["acme", "globex", None]),
-        feature=chance.choice(["chat", "", None]),
-        status=chance.choice(["ok", "error"]),
-        response_model=chance.choice(["gpt-5-2025-08-07", None]),
-        callsite=chance.choice(["app.py:7", None]),
-        currency=chance.choice(["USD", "EUR"]),
-        input_tokens=chance.choice([None, 1000, 2**62]),
-        cache_read_input_tokens=None,
-        **(UNPRICED if unpriced else {"cost": Decimal(chance.randrange(10**24)) / 10**18}),
-    )
-
-
-class Ledger:
-    """A ledger that is written to in every way there is, and what must be in it by then."""
-
-    def __init__(self, connection: Connection, writer: LedgerWriter, seed: int) -> None:
-        self.connection = connection
-        self.writer = writer
-        self.chance = random.Random(seed)
-        self.booked: list[UsageEvent] = []
-        self.total = Decimal(0)
-
-    def write_a_batch(self) -> None:
-        batch = [drawn(self.chance) for _ in range(self.chance.randrange(1, 8))]
-        assert self.writer.write(metered(*batch)).inserted == len(batch)
-        self.booked += batch
-        self.total += cost_of(batch)
-
-    def deliver_again(self) -> None:
-        """In another order, together with something new."""
-        new = drawn(self.chance)
-        again = self.chance.sample(self.booked, min(len(self.booked), 5))
-        self.writer.write(metered(*again, new))
-        self.booked.append(new)
-        self.total += cost_of([new])
-
-    def contradict(self) -> None:
-        """The same span with other numbers is set aside."""
-        if self.booked:
-            known = self.chance.choice(self.booked)
-            other = known._replace(output_tokens=(known.output_tokens or 0) + 1)
-            assert self.writer.write(metered(other)).inserted == 0
-
-    def describe_a_call_twice(self) -> None:
-        """A framework's span first: it is reversed when our own comes."""
-        spans, counted = calls_described.by_id()
-        renewed: dict[str, Any] = {"response_id": uuid4().hex}
-        for span in reversed(spans):
-            self.writer.write(metered(span._replace(**renewed)))
-        self.total += cost_of(counted)
-
-    def adjust(self) -> None:
-        if self.booked:
-            known = self.chance.choice(self.booked)
-            amount = Decimal(self.chance.randrange(-(10**9), 10**9)) / 10**18
-            adjustment_id = uuid4()
-            adjusting = replace(adjustment_of(known, adjustment_id, "said so"), cost=amount)
-            for _ in range(2):
-                book(self.connection, [adjusting])
-            self.total += amount
-
-    def move_to_another_tenant(self) -> None:
-        """As retro-attribution and repricing do: off here, on there."""
-        if self.booked:
-            known = self.chance.choice(self.booked)
-            ids = (uuid4() for _ in range(2))
-            off, on = (adjustment_of(known, each, "moved", "ticket 7") for each in ids)
-            cost = known.cost or Decimal(0)
-            off = replace(off, requests=-1, cost=-cost)
-            on = replace(on, requests=1, cost=cost, tenant_id="initech")
-            assert book(self.connection, [off, on]) == 2
-
-    def fold(self) -> None:
-        fold(self.connection, self.chance.choice([1, 2, 10_000]))
-
-    def rebuild(self) -> None:
-        first = FIRST + timedelta(days=self.chance.randrange(60))
-        rebuild(self.connection, first, first + timedelta(days=self.chance.randrange(1, 30)))
-
-    def reopen_and_close_days(self) -> None:
-        with self.connection.transaction():
-            self.connection.execute("INSERT INTO folded_open_hours TABLE folded_hourly")
-            self.connection.execute("TRUNCATE folded_hourly, folded_daily")
-            self.connection.execute("UPDATE closed_days SET before = %s", (FIRST,))
-
-
-STEPS: Mapping[str, Callable[[Ledger], None]] = {
-    name: step for name, step in vars(Ledger).items() if not name.startswith("_")
-}
+# An action is counted by its calls once, whatever corrected them.
+CALLS_OF_ACTIONS = """
+SELECT action, idempotency_key, sum(requests) FROM ledger WHERE idempotency_key LIKE %s
+GROUP BY 1, 2 HAVING sum(requests) <> 0
+"""
 
 
 @settings(
@@ -161,12 +65,11 @@ def test_a_rollup_is_the_ledger_is_what_was_booked(dsn: str, steps: list[str], s
         for step in ["write_a_batch", *steps]:
             STEPS[step](ledger)
         after = moment(dsn)
-        assert set(after) == {before + ledger.total}
+        assert set(after) == {EXACT.add(before, ledger.total)}
         assert differences(connection, FIRST, END) == []
-
-
-def cost_of(events: Iterable[UsageEvent]) -> Decimal:
-    return sum((each.cost or Decimal(0) for each in events), Decimal(0))
+        assert explained(connection) == after.ledger
+        rows = connection.execute(CALLS_OF_ACTIONS, (f"{ledger.run}-%",)).fetchall()
+        assert {(action, key): calls for action, key, calls in rows} == actions(ledger.booked)
 
 
 def moment(dsn: str) -> Sums:

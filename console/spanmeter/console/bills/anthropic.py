@@ -77,7 +77,6 @@ def _cost(place: str, day: date, result: Mapping[str, Any]) -> BillLine:
         amount=decimal(result["amount"], f"{place}: amount").scaleb(-CENTS),
         currency=(told("currency") or "USD").upper(),
         tier=tier_named(tier),
-        description=told("description") or "",
     )
 
 

@@ -97,7 +97,6 @@ def _line(where: str, row: Mapping[str, str], tokens_per_unit: int | None) -> Bi
         amount=decimal(row.get("line_item_unblended_cost"), f"{where}: line_item_unblended_cost"),
         currency=row.get("line_item_currency_code") or "USD",
         tier=tier,
-        description=usage_type,
     )
 
 

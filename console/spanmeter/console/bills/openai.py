@@ -80,7 +80,6 @@ def _cost(place: str, day: date, result: Mapping[str, Any]) -> BillLine:
         amount=decimal(amount.get("value"), f"{place}: amount.value"),
         currency=(text(amount.get("currency"), f"{place}: amount.currency") or "usd").upper(),
         tier=None,
-        description=item or "",
     )
 
 
@@ -133,5 +132,4 @@ def _usage(place: str, day: date, result: Mapping[str, Any]) -> Generator[BillLi
                 quantity=count(amount, place),
                 amount=None,
                 tier="batch" if result.get("batch") is True else tier_named(tier),
-                requests=counted("num_model_requests"),
             )

@@ -18,7 +18,7 @@ MAX_ROWS: Final = 20_000_000
 
 FIELDS: Final = (
     *("day", "model", "kind", "quantity", "amount", "currency"),
-    *("account", "tier", "requests", "description"),
+    *("account", "tier"),
 )
 """The columns of a generic bill. `day` and one of `quantity` and `amount` are needed."""
 
@@ -96,6 +96,4 @@ def _line(where: str, row: Mapping[str, str]) -> BillLine:
         currency=(row["currency"] or "USD").upper(),
         account=row["account"] or None,
         tier=tier_named(row["tier"] or None),
-        requests=int(count(row["requests"], f"{where}: requests")) if row["requests"] else None,
-        description=row["description"],
     )

@@ -28,12 +28,21 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Seals that `spanmeter seal export` wrote before: they must be the same still.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    metavar="N",
+    show_default=True,
+    help="Processes that verify, each a day at a time.",
+)
 @listing_format
 def verify(
     settings: Settings,
     since: datetime | None,
     until: datetime | None,
     anchor: Path | None,
+    jobs: int,
     form: str,
 ) -> None:
     """Compute every row again, check sums and seals, and tell what does not agree.
@@ -46,17 +55,24 @@ def verify(
     from spanmeter.console.ledger_access import ledger_dsn, reading
     from spanmeter.console.verifying import as_listing
     from spanmeter.console.verifying import verify as run
+    from spanmeter.console.verifying_jobs import verifying_days
     from spanmeter.storage.connection import database_errors
 
     for flag, given in (("--from", since), ("--to", until)):
         if given is not None and (given.hour, given.minute, given.second) != (0, 0, 0):
             raise click.BadParameter("whole days are verified, in UTC", param_hint=flag)
     anchors = {} if anchor is None else read_anchors(anchor)
-    with ledger_dsn(settings) as dsn, reading(dsn) as connection, database_errors():
+    with (
+        ledger_dsn(settings) as dsn,
+        reading(dsn) as connection,
+        database_errors(),
+        verifying_days(connection, dsn, jobs) as days,
+    ):
         verified = run(
             connection,
             since,
             until,
+            days,
             key=settings.sealing_key,
             anchors=anchors,
             progress=_tell,

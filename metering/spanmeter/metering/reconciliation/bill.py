@@ -51,8 +51,6 @@ class BillLine(NamedTuple):
     currency: str = "USD"
     account: str | None = None
     tier: str | None = STANDARD
-    requests: int | None = None
-    description: str = ""
 
 
 class Bill(NamedTuple):

@@ -46,3 +46,11 @@ SELECT producer_id, service_name, missing, dropped FROM producer_gaps
 WHERE missing > 0 AND last_seen >= coalesce(%(since)s::timestamptz, '-infinity')
     AND first_seen < coalesce(%(until)s::timestamptz, 'infinity')
 ORDER BY missing DESC, producer_id;
+
+-- snapshot --
+-- What this transaction sees, for others to see too while it lasts.
+SELECT pg_export_snapshot();
+
+-- see --
+-- See what another transaction sees.
+SET TRANSACTION SNAPSHOT {snapshot};
