@@ -378,14 +378,15 @@ def test_what_corrections_take_off_comes_off_what_is_paid_first() -> None:
     ],
 )
 def test_periods_begin_at_midnight_of_the_tenant(
-    zone: str, anchor: int, month: str, since: tuple[int, ...], until: tuple[int, ...]
+    zone: str, anchor: int, month: str, since: tuple[int, int, int], until: tuple[int, int, int]
 ) -> None:
     text = f'plan = "pro"\ncurrency = "USD"\ntime_zone = "{zone}"\nanchor_day = {anchor}\n'
     period = period_of(book_of(text), "acme", month_named(month))
-    assert (period.since, period.until) == (
-        datetime(2026, *since, tzinfo=UTC),
-        datetime(2026, *until, tzinfo=UTC),
-    )
+    assert (period.since, period.until) == (moment(*since), moment(*until))
+
+
+def moment(month: int, day: int, hour: int) -> datetime:
+    return datetime(2026, month, day, hour, tzinfo=UTC)
 
 
 def test_without_a_plan_that_is_said() -> None:
@@ -424,4 +425,8 @@ def test_what_comes_late_is_the_difference_of_the_whole_period() -> None:
         [usage(november(1), input_tokens=900_000), usage(november(2), input_tokens=300_000)],
     )
     (line,) = late_lines("2026-11", before.lines, now.lines)
-    assert (line.name, line.quantity, line.amount) == ("2026-11: input", 200_000, Decimal("0.6"))
+    assert (line.name, line.quantity, line.amount) == (
+        "2026-11: input",
+        Decimal(200_000),
+        Decimal("0.6"),
+    )

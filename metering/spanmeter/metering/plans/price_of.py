@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final, cast
 
 from spanmeter.metering.costing import EXACT
 from spanmeter.metering.plans import charge_units
 from spanmeter.metering.plans.charge_units import COST
 from spanmeter.metering.plans.choosing import taken_charges
+from spanmeter.metering.plans.event_usage import amount_of, values_of
 from spanmeter.metering.plans.plan import NOTHING, Plan
-from spanmeter.metering.plans.selection import OWN
 from spanmeter.metering.plans.tier_prices import at, first_price
 from spanmeter.metering.prices import Price
 from spanmeter.metering.usage_event import UsageEvent
-
-_SAME: Final = charge_units.COLUMNS - {"requests"}
 
 
 def price_of(event: UsageEvent, plan: Plan) -> Decimal | None:
@@ -25,7 +22,7 @@ def price_of(event: UsageEvent, plan: Plan) -> Decimal | None:
     a price: what that comes to is known when it has succeeded, whatever calls it takes. None where a markup is for an
     event without a known cost, or with a cost in another currency.
     """
-    values = _values(event)
+    values = values_of(event)
     if event.billable_state != "billable" or values.get("action") in plan.actions:
         return NOTHING
     claimed = taken_charges(plan, values)
@@ -52,21 +49,7 @@ def _at_price(price: Price | None, event: UsageEvent, quantity: Decimal) -> Deci
 def _quantity(event: UsageEvent, unit: str, claimed: Mapping[str, int]) -> Decimal:
     quantity = NOTHING
     for part in charge_units.columns_of(unit):
-        quantity = EXACT.add(quantity, _amount(event, part))
+        quantity = EXACT.add(quantity, amount_of(event, part))
     for part in charge_units.taken_off(unit, claimed):
-        quantity = EXACT.subtract(quantity, _amount(event, part))
+        quantity = EXACT.subtract(quantity, amount_of(event, part))
     return quantity
-
-
-def _amount(event: UsageEvent, unit: str) -> Decimal:
-    if unit == "requests":
-        return Decimal(1)
-    if unit in _SAME:
-        return Decimal(cast("int | None", getattr(event, unit)) or 0)
-    return event.quantities.get(unit, NOTHING)
-
-
-def _values(event: UsageEvent) -> dict[str, object]:
-    values: dict[str, object] = event._asdict()
-    values["model"] = event.response_model or event.request_model
-    return values | {f"{OWN}{name}": value for name, value in event.dimensions.items()}

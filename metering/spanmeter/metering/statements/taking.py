@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from spanmeter.metering.costing import EXACT
+from spanmeter.metering.costing import EXACT, Quantity
 from spanmeter.metering.plans import charge_units
 from spanmeter.metering.plans.charge_units import COST
 from spanmeter.metering.plans.choosing import taken_charges
@@ -27,7 +27,7 @@ class Taken(NamedTuple):
     minus: tuple[int, ...]
     covering: tuple[int, ...]
 
-    def quantity(self, amounts: Sequence[Decimal]) -> Decimal:
+    def quantity(self, amounts: Sequence[Quantity]) -> Decimal:
         """How much of these amounts it counts."""
         total = Decimal(0)
         for place in self.plus:

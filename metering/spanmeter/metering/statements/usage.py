@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from spanmeter.metering.costing import Quantity
 from spanmeter.metering.usage_event import BillableState
 
 
@@ -34,7 +35,7 @@ class UsageItem(NamedTuple):
     calls: int
     unpriced: int
     cost: Decimal
-    amounts: tuple[Decimal, ...]
+    amounts: tuple[Quantity, ...]
 
 
 class ActionCall(NamedTuple):
