@@ -81,7 +81,7 @@ class Course:
         total = NOTHING
         for place in chosen:
             total = EXACT.add(total, parts[place])
-        return total
+        return total.normalize(EXACT)
 
     def spans_of(self, plan: str) -> list[int]:
         """The places of a plan's spans, whatever its version."""
