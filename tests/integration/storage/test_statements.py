@@ -148,7 +148,7 @@ def test_sums_rollups_and_rows_come_to_the_same_to_the_byte(
 def test_an_action_is_charged_once_in_the_period_of_its_first_success(
     dsn: str, connection: Connection
 ) -> None:
-    """Key a: failed, then succeeded in September, and again in October. Key b fails only. Without one it is the trace."""
+    """Key a: failed, succeeded in September, and again in October. Key b fails only. Without it it is the trace."""
     plan(connection, ACTIONS)
     acted = {"action": "report", "billable_reason": "test"}
     trace = bytes(range(16))

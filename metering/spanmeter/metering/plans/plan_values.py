@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Final, cast
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from spanmeter.metering.billable_conditions import RulesError
 from spanmeter.metering.prices import BadPrice, Price, decimal
@@ -101,7 +101,7 @@ def zone(value: object, where: str) -> str:
     """A time zone of the IANA's: Europe/Berlin."""
     try:
         return ZoneInfo(str(value)).key
-    except (ValueError, OSError):
+    except (ValueError, OSError, ZoneInfoNotFoundError):
         raise PlanError(
             f"{where}: {shown(str(value))} is no time zone known here; write Europe/Berlin"
         ) from None
