@@ -7,13 +7,15 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
+from spanmeter.console.billed_tenants import billed_tenants
 from spanmeter.console.listing import Column, Listing, Value
 from spanmeter.metering.allocation import allocate
 from spanmeter.metering.costing import EXACT, NO_MONEY
-from spanmeter.metering.statements.course import PLACES
+from spanmeter.metering.statements.course import PLACES, TwoCurrencies
 from spanmeter.storage.connection import Connection
+from spanmeter.storage.errors import LedgerIncomplete
 from spanmeter.storage.revenue import cost_by, imported_revenue
-from spanmeter.storage.statement_usage import Asked, tenants_between
+from spanmeter.storage.statement_usage import Asked
 from spanmeter.storage.tenant_statements import Statements
 
 BY_TENANT: Final = "tenant_id"
@@ -49,17 +51,22 @@ def margins(
     by: str = BY_TENANT,
     tenant: str | None = None,
     progress: Callable[[int], object] = lambda _: None,
+    trouble: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Margin]:
     """The margin of each tenant for the period that begins in a month, open or closed.
 
-    By a dimension, a tenant's revenue is divided among its values as its cost is. Raises UnknownDimension, and what
-    `Statements` raises.
+    By a dimension, a tenant's revenue is divided among its values as its cost is. A tenant whose statement cannot be
+    worked out is told as a `trouble`. Raises UnknownDimension, DatabaseUnavailable.
     """
     statements = Statements(connection)
     imported = imported_revenue(connection, month)
-    found = {tenant} if tenant else _tenants(connection, statements, month, imported)
+    found = {tenant} if tenant else billed_tenants(connection, statements, month)
+    found |= set() if tenant else {each for each, _ in imported}
     for count, each in enumerate(sorted(found), 1):
-        yield from _of_tenant(connection, statements, each, month, by, imported)
+        try:
+            yield from _of_tenant(connection, statements, each, month, by, imported)
+        except (LedgerIncomplete, TwoCurrencies) as error:
+            trouble(str(error))
         if count % _EVERY == 0:
             progress(count)
 
@@ -96,25 +103,6 @@ def _columns(by: str) -> Sequence[Column]:
     )
 
 
-def _tenants(
-    connection: Connection,
-    statements: Statements,
-    month: date,
-    imported: dict[tuple[str, str], Decimal],
-) -> set[str]:
-    # Periods may begin late in the month, and in a zone that is ahead the day before it.
-    users = tenants_between(connection, month - timedelta(days=1), month + timedelta(days=62))
-    assigned = {
-        each
-        for each in statements.book().tenants()
-        if any(
-            span.version is not None
-            for span in statements.book().spans(each, *statements.period(each, month)[1:])
-        )
-    }
-    return {*users, *assigned, *(tenant for tenant, _ in imported)}
-
-
 def _of_tenant(
     connection: Connection,
     statements: Statements,
@@ -127,6 +115,8 @@ def _of_tenant(
     own = statement.own
     currencies = {*own.cost, *(each for whose, each in imported if whose == tenant)}
     currencies |= {statement.currency} if statement.currency else set()
+    if not (currencies and (statement.lines or own.cost or any(own.calls.values()))):
+        currencies &= {each for whose, each in imported if whose == tenant}
     version = statements.book().in_force(tenant, own.until - timedelta(microseconds=1))
     for currency in sorted(currencies):
         whole = Margin(

@@ -6,6 +6,7 @@ from spanmeter.metering.plans.billing_periods import following
 from spanmeter.metering.statements.statement import canonical, exact
 from spanmeter.storage.closings import Closing, add_closing
 from spanmeter.storage.connection import Connection, database_errors
+from spanmeter.storage.definitions import one_at_a_time
 from spanmeter.storage.errors import StorageError
 from spanmeter.storage.seals import close_window
 from spanmeter.storage.statement_usage import clock
@@ -17,9 +18,13 @@ class CannotClose(StorageError):
 
 
 def settled_moment(connection: Connection) -> datetime:
-    """A moment, just past, as of which nothing can be booked any more. Raises NotSealed, DatabaseUnavailable."""
-    with database_errors():
+    """A moment, just past, as of which nothing can be booked or recorded any more.
+
+    Raises NotSealed, DatabaseUnavailable.
+    """
+    with one_at_a_time(connection):
         moment = clock(connection)
+    with database_errors():
         close_window(connection, moment)
     return moment
 
@@ -32,16 +37,22 @@ def close_period(
     closed_by: str,
     *,
     restate: bool = False,
-) -> Closing:
+    even_empty: bool = True,
+) -> Closing | None:
     """Close a period as of a settled moment, and return it. Periods are closed in their order.
 
-    With `restate` the one that was closed last is closed again, with what came late by now. Raises CannotClose,
-    ClosedMeanwhile, and what `Statements` raises.
+    With `restate` the one that was closed last is closed again, with what came late by now. Unless `even_empty`, the
+    period of a tenant who has used nothing and owes nothing is left as it is, if none was closed before. Raises
+    CannotClose, ClosedMeanwhile, and what `Statements` raises.
     """
     with database_errors(), connection.transaction():
         statements = Statements(connection, as_of)
         revision = _revision(statements, tenant_id, month, restate=restate)
         statement = statements.restated(tenant_id, month)
+        if not (
+            even_empty or statement.lines or statement.own.cost or statements.closed(tenant_id)
+        ):
+            return None
         closing = Closing(
             tenant_id=tenant_id,
             month=month,

@@ -10,6 +10,7 @@ from spanmeter.metering.plans.grants import Grant
 from spanmeter.metering.plans.selection import selection
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection, database_errors
+from spanmeter.storage.definitions import one_at_a_time
 from spanmeter.storage.errors import StorageError
 
 _FIELDS: Final = (
@@ -48,7 +49,7 @@ def add_grant(connection: Connection, grant: Grant, recorded_by: str) -> bool:
         "recorded_by": recorded_by,
         "note": grant.note,
     }
-    with database_errors():
+    with one_at_a_time(connection):
         return connection.execute(_SQL["add"], told).rowcount == 1
 
 
@@ -66,7 +67,7 @@ def void_grant(
         "recorded_by": recorded_by,
         "note": note,
     }
-    with database_errors():
+    with one_at_a_time(connection):
         known = any(each.grant_id == grant_id for each in read_grants(connection))
         if not known or not connection.execute(_SQL["void"], told).rowcount:
             raise UnknownGrant(
@@ -94,7 +95,7 @@ def refund_action(connection: Connection, refund: Refund, recorded_by: str) -> N
         "reason": refund.reason,
         "recorded_by": recorded_by,
     }
-    with database_errors():
+    with one_at_a_time(connection):
         if not connection.execute(_SQL["refund"], told).rowcount:
             raise NothingToRefund(
                 f"tenant {refund.tenant_id!r} has no action {refund.action!r} with the key {refund.key!r}"

@@ -2,17 +2,15 @@
 
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from spanmeter.metering.plans.plan import Plan, PlanVersion
 from spanmeter.metering.plans.plan_book import Assignment, PlanBook
 from spanmeter.metering.plans.plan_file import read_plan
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection, database_errors
+from spanmeter.storage.definitions import one_at_a_time
 from spanmeter.storage.errors import StorageError
-
-# "spanplan" as a number: advisory locks of all programs share one namespace per database.
-_LOCK: Final = int.from_bytes(b"spanplan")
 
 _SQL = statements.load("plans")
 
@@ -69,8 +67,7 @@ def set_plan(
     PlanError, DatabaseUnavailable.
     """
     plan = read_plan(text)
-    with database_errors(), connection.transaction():
-        connection.execute(_SQL["one_at_a_time"], (_LOCK,))
+    with one_at_a_time(connection):
         latest = latest_version(connection, plan.name)
         if latest and latest.text == text and latest.effective_from <= effective_from:
             return latest, False
@@ -117,7 +114,7 @@ def assign(
 
     Raises UnknownPlan, DatabaseUnavailable.
     """
-    with database_errors():
+    with one_at_a_time(connection):
         if plan is not None and latest_version(connection, plan) is None:
             raise UnknownPlan(f"there is no plan {plan!r}: `spanmeter plan list` shows all")
         told: dict[str, Any] = {

@@ -55,7 +55,7 @@ def show(settings: Settings, of: date | None, by: str, tenant: str | None, form:
     if len(names) != 1:
         raise click.BadParameter("one at a time", param_hint="--by")
     with ledger_dsn(settings) as dsn, reading(dsn) as connection:
-        found = list(margins(connection, asked, names[0], tenant, _tell))
+        found = list(margins(connection, asked, names[0], tenant, _tell, _warn))
     click.echo(FORMATS[form](margin_listing(found, asked, names[0])), nl=False)
 
 
@@ -74,6 +74,10 @@ def import_(settings: Settings, file: Path, by: str | None) -> None:
     with changing(settings) as connection:
         new = import_revenue(connection, rows, by or getpass.getuser())
     click.echo(f"{new:,} of {len(rows):,} rows are new")
+
+
+def _warn(trouble: str) -> None:
+    click.echo(f"left out: {trouble}", err=True)
 
 
 def _tell(tenants: int) -> None:

@@ -2,8 +2,7 @@
 
 import getpass
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime
 
 import click
 
@@ -12,9 +11,6 @@ from spanmeter.console.extras import require
 from spanmeter.console.flags import accepts, listing_format, moment
 from spanmeter.console.plan_moments import month
 from spanmeter.console.settings import Settings
-
-if TYPE_CHECKING:
-    from spanmeter.storage.connection import Connection
 
 
 def _which_month(
@@ -48,13 +44,21 @@ def show(
     require("spanmeter statement", "collector")
     from spanmeter.console.ledger_access import ledger_dsn, reading
     from spanmeter.console.statement_listing import STATEMENT_FORMATS
+    from spanmeter.storage.errors import LedgerIncomplete
     from spanmeter.storage.tenant_statements import Statements
 
     with ledger_dsn(settings) as dsn, reading(dsn) as connection:
         known = Statements(connection, as_of)
         wanted = of or known.current(tenant).month
         closing = next((each for each in known.closed(tenant) if each.month == wanted), None)
-        found = known.of(tenant, wanted)
+        try:
+            found = known.of(tenant, wanted)
+        except LedgerIncomplete as error:
+            if closing is None:
+                raise
+            click.echo(f"{error}; this is what was kept when it was closed", err=True)
+            click.echo(closing.document)
+            return
         changed = [] if closing is None else known.changed_since(tenant, closing)
     click.echo(STATEMENT_FORMATS[form](found, closing, changed), nl=False)
 
@@ -63,7 +67,12 @@ def show(
 @click.argument("tenants", nargs=-1)
 @accepts("dsn", "data")
 @_which_month("The month that the period begins in.", required=True)
-@click.option("--all", "everybody", is_flag=True, help="Every tenant that used something then.")
+@click.option(
+    "--all",
+    "everybody",
+    is_flag=True,
+    help="Every tenant that used something, has a plan of its own, or was closed before.",
+)
 @click.option(
     "--restate", is_flag=True, help="Close the last closed period again, with what came late."
 )
@@ -79,22 +88,32 @@ def close(
 ) -> None:
     """Close the period of TENANTS: its statement stays what it is, and what comes late is in the next one."""
     require("spanmeter statement", "collector")
+    from spanmeter.console.billed_tenants import billed_tenants
     from spanmeter.console.failures import JobFailed
     from spanmeter.console.ledger_access import changing
+    from spanmeter.metering.statements.course import TwoCurrencies
     from spanmeter.storage.closing_periods import CannotClose, close_period, settled_moment
+    from spanmeter.storage.errors import LedgerIncomplete
+    from spanmeter.storage.tenant_statements import Statements
 
     if bool(tenants) == everybody:
         raise click.UsageError("name the tenants, or give --all")
     refused: list[str] = []
     with changing(settings) as connection:
         as_of = settled_moment(connection)
-        for tenant in _everybody(connection, of) if everybody else tenants:
+        for tenant in (
+            sorted(billed_tenants(connection, Statements(connection), of)) if everybody else tenants
+        ):
             try:
                 closing = close_period(
-                    connection, tenant, of, as_of, by or getpass.getuser(), restate=restate
+                    *(connection, tenant, of, as_of, by or getpass.getuser()),
+                    restate=restate,
+                    even_empty=not everybody,
                 )
-            except CannotClose as error:
+            except (CannotClose, LedgerIncomplete, TwoCurrencies) as error:
                 refused.append(str(error))
+                continue
+            if closing is None:
                 continue
             total = "no plan" if closing.total is None else f"{closing.total} {closing.currency}"
             click.echo(f"{tenant}  {of:%Y-%m}  {total}  sha256 {closing.digest.hex()}")
@@ -166,10 +185,3 @@ def refund(
     with changing(settings) as connection:
         refund_action(connection, told, by or getpass.getuser())
     click.echo(f"{action} {key} of tenant {tenant!r} is refunded")
-
-
-def _everybody(connection: "Connection", of: date) -> list[str]:
-    from spanmeter.storage.statement_usage import tenants_between
-
-    # Periods may begin late in the month, and in a zone that is ahead the day before it.
-    return tenants_between(connection, of - timedelta(days=1), of + timedelta(days=62))

@@ -204,5 +204,7 @@ def _check(plan: Plan) -> None:
         money = plan_values.CURRENCY.fullmatch(grant.unit) is not None
         if money and grant.unit != plan.currency:
             raise PlanError(f"grant {grant.name!r}, amount: the plan is in {plan.currency}")
+        if grant.rollover_min > grant.rollover_max:
+            raise PlanError(f"grant {grant.name!r}, rollover_min: it is more than rollover_max")
     if sum((each.factor for each in plan.discounts), NOTHING) > 1:
         raise PlanError("discounts: together they are more than 100 percent")

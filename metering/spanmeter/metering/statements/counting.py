@@ -41,7 +41,8 @@ class Cell(NamedTuple):
 class Counts:
     """What was counted. `free`: by span, charge, and what covers it: a grant, what is included, or the state.
 
-    `calls` and `unpriced` are by span and charge, `cost` and `unpriced_cost` by currency, all usage included.
+    `calls` are by span and charge; `unpriced` calls and `foreign` cost by span, charge and currency; `cost` by
+    currency, of all usage. `uncharged_calls` are those that no charge is for.
     """
 
     def __init__(self) -> None:
@@ -51,12 +52,10 @@ class Counts:
         self.unpriced: defaultdict[tuple[int, int, str], int] = defaultdict(int)
         self.foreign: defaultdict[tuple[int, int, str], Decimal] = defaultdict(Decimal)
         self.without_plan: defaultdict[int, int] = defaultdict(int)
-        self.refunded_actions = 0
         self.cost: defaultdict[str, Decimal] = defaultdict(Decimal)
         self.calls_by_state: defaultdict[str, int] = defaultdict(int)
         self.unpriced_calls = 0
         self.uncharged_calls = 0
-        self.calls_of_actions = 0
 
 
 class Counting:
@@ -79,9 +78,7 @@ class Counting:
     def add_actions(self, actions: Iterable[Action]) -> None:
         """Count actions that succeeded: each once, however many calls it took; those that were refunded not at all."""
         for action in actions:
-            if action.refunded:
-                self.counts.refunded_actions += 1
-            else:
+            if not action.refunded:
                 self._charge_action(action)
 
     def _add(self, item: UsageItem) -> None:
@@ -97,9 +94,7 @@ class Counting:
             counts.without_plan[span] += item.calls
             return
         found = self._taking(span, item.values)
-        if found.by_action:
-            counts.calls_of_actions += item.calls
-        elif not found.charges:
+        if not found.charges and not found.by_action:
             counts.uncharged_calls += item.calls
         for taken in found.charges:
             self._take(span, plan, taken, found, item)

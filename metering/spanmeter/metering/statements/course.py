@@ -55,6 +55,7 @@ class Course:
         self.covering = [pot for pot in self.pots if not pot.grant.is_money]
         edges = {edge for pot in self.money for edge in (pot.since, pot.until)}
         begins = {span.since for span in self.spans}
+        self._begins = sorted(begins)
         self.slices: Sequence[datetime] = sorted({since, *begins, *edges} - {until})
 
     def versions(self) -> Iterator[PlanVersion]:
@@ -63,7 +64,7 @@ class Course:
 
     def span_at(self, moment: datetime) -> int:
         """The place of the span that a moment is in."""
-        return bisect_right([span.since for span in self.spans], moment) - 1
+        return bisect_right(self._begins, moment) - 1
 
     def slice_at(self, moment: datetime) -> int:
         """The place of the slice that a moment is in."""

@@ -1,5 +1,5 @@
 -- one_at_a_time --
--- Versions are numbered without a gap.
+-- Versions are numbered without a gap, and what is recorded before a moment is there.
 SELECT pg_advisory_xact_lock(%s);
 
 -- versions --

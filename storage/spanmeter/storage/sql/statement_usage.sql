@@ -111,13 +111,11 @@ SELECT clock_timestamp();
 
 -- late --
 -- Of closed periods, those that something was booked for since a moment.
-SELECT month
+SELECT DISTINCT month
 FROM unnest(%(months)s::date[], %(sinces)s::timestamptz[], %(untils)s::timestamptz[]) AS closed (month, since, until)
-WHERE EXISTS (
-    SELECT FROM ledger
-    WHERE tenant_id = %(tenant)s AND time >= closed.since AND time < closed.until
-        AND booked_at > %(after)s AND booked_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
-)
+    JOIN ledger ON time >= closed.since AND time < closed.until
+WHERE tenant_id = %(tenant)s AND time >= %(since)s AND time < %(until)s
+    AND booked_at > %(after)s AND booked_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
 ORDER BY month;
 
 -- defined_since --
