@@ -92,10 +92,22 @@ def superseded(connection: Connection, key: Key) -> list[BookedEvent]:
 
 def period(connection: Connection, since: datetime, until: datetime) -> Iterator[BookedEvent]:
     """All rows of a period, in any order and in little memory. To be used up within the transaction under way."""
-    query = _SQL["period"].format(columns=_COLUMNS)
+    yield from _streamed(connection, "period", {"since": since, "until": until})
+
+
+def of_model(
+    connection: Connection, tenant: str, model: str, since: datetime, until: datetime
+) -> Iterator[BookedEvent]:
+    """A tenant's calls of a model within a period that count, the same way."""
+    asked = {"tenant": tenant, "model": model, "since": since, "until": until}
+    yield from _streamed(connection, "of_model", asked)
+
+
+def _streamed(connection: Connection, name: str, asked: dict[str, Any]) -> Iterator[BookedEvent]:
+    query = _SQL[name].format(columns=_COLUMNS)
     with connection.cursor(name="booked_events") as cursor:
         cursor.itersize = _PAGE
-        cursor.execute(query, {"since": since, "until": until})
+        cursor.execute(query, asked)
         yield from map(_booked, cursor)
 
 

@@ -61,7 +61,7 @@ def seal(
             logger.info("another process is sealing")
             return []
         if not any(window.until >= until for window in windows(connection)):
-            _close_window(connection, until)
+            close_window(connection, until)
         chain = seals(connection)
         made: list[Seal] = []
         for window in windows(connection)[len(chain) :]:
@@ -155,7 +155,8 @@ def _alone(connection: Connection) -> Generator[bool]:
             connection.execute(_SQL["done"], (_LOCK,))
 
 
-def _close_window(connection: Connection, until: datetime) -> None:
+def close_window(connection: Connection, until: datetime) -> None:
+    """See to it that nothing more can be booked as of before `until`, a moment that is past. Raises NotSealed."""
     for _ in range(_TRIES):
         try:
             with connection.transaction():

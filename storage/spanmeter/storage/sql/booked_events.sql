@@ -42,6 +42,12 @@ ORDER BY time, span_id;
 -- All rows of a period.
 SELECT {columns} FROM usage_events WHERE time >= %(since)s AND time < %(until)s;
 
+-- of_model --
+-- A tenant's calls of a model within a period that count.
+SELECT {columns} FROM usage_events
+WHERE tenant_id = %(tenant)s AND coalesce(response_model, request_model) = %(model)s
+    AND time >= %(since)s AND time < %(until)s AND duplicate_of_trace_id IS NULL;
+
 -- by_keys --
 -- The rows with these keys.
 SELECT {columns} FROM usage_events

@@ -1,0 +1,1 @@
+"""What a tenant owes for a period: a pure function of ledger, plans and grants."""
