@@ -24,6 +24,7 @@ COMMANDS = {
     "adjust": "spanmeter.console.commands.adjust:adjust",
     "reconcile": "spanmeter.console.commands.reconcile:reconcile",
     "rates": "spanmeter.console.commands.rates:rates",
+    "alerts": "spanmeter.console.commands.alerts:alerts",
     "redrive": "spanmeter.console.commands.redrive:redrive",
     "demo": "spanmeter.console.commands.demo:demo",
 }

@@ -18,6 +18,7 @@ import click
 _EXPECTED: Final = (
     ("spanmeter.storage.errors", "StorageError"),
     ("spanmeter.metering.billable_conditions", "RulesError"),
+    ("spanmeter.metering.alerts.fields", "AlertRulesError"),
     ("spanmeter.collector_receiver.server", "CannotListen"),
     ("spanmeter.collector_receiver.journal", "CannotJournal"),
     ("spanmeter.console.demo.processes", "ChildFailed"),

@@ -139,7 +139,7 @@ def _channels(listed: object) -> Iterator[Channel]:
         table = _table(item, where)
         if _NAME.fullmatch(name) is None:
             raise AlertRulesError(f"{where}: a name is up to 64 of a-z, 0-9, - and _")
-        kind = table.pop("type", None)
+        kind = str(table.pop("type", ""))
         if kind not in TYPES:
             raise AlertRulesError(f"{where}, type: it must be one of {', '.join(TYPES)}")
         yield _checked(read_fields(_CHANNELS[kind], table, where, name=name), where)
