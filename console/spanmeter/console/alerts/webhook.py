@@ -26,9 +26,10 @@ _LONGEST_WAIT: Final = 6 * 3600.0
 
 
 def send_webhook(
-    channel: WebhookChannel, message_id: UUID, payload: str, timeout: float = TIMEOUT
+    channel: WebhookChannel, message_id: UUID, payload: str, timeout: float | None = None
 ) -> Sent:
-    """POST the payload once. Raises `SecretMissing`."""
+    """POST the payload once, within `timeout` seconds (default: `TIMEOUT`). Raises `SecretMissing`."""
+    timeout = TIMEOUT if timeout is None else timeout
     url = channel.url if channel.url_env is None else secret(channel.url_env)
     if url is None or not is_web_address(url):
         return Sent(delivered=False, detail=f"{channel.url_env} holds no address of a webhook")
@@ -56,7 +57,7 @@ def send_webhook(
 async def _post(url: str, headers: dict[str, str], body: bytes, seconds: float) -> Sent:
     async with (
         asyncio.timeout(seconds),
-        httpx2.AsyncClient(timeout=seconds) as client,
+        httpx2.AsyncClient(timeout=None) as client,
         # The body of the answer is never read: its head tells all.
         client.stream("POST", url, headers=headers, content=body) as answer,
     ):
