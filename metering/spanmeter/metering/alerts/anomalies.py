@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from spanmeter.metering.alerts import anomaly_findings as findings
 from spanmeter.metering.alerts.alert_rules import Anomaly
-from spanmeter.metering.alerts.finding import Finding
+from spanmeter.metering.alerts.finding import Finding, Subject
 from spanmeter.metering.alerts.integrations import Broken, broken_integrations
 from spanmeter.metering.alerts.shifts import Shift, shift
 from spanmeter.metering.alerts.spikes import (
@@ -57,13 +57,26 @@ def anomalies(history: UsageHistory, now: datetime, rule: Anomaly) -> list[Findi
     latest = matched(history, Period.trailing(now, HORIZONS[0]))
     found: dict[tuple[object, ...], Finding] = {}
     for hours in HORIZONS:
-        for finding in _explained(_seen(history, Period.trailing(now, hours), latest, rule)):
+        for finding in _explained(
+            _seen(history, Period.trailing(now, hours), latest, rule, patient=False)
+        ):
             found.setdefault(tuple(sorted(finding.subject.items())), finding)
     return [finding._replace(rule=rule.name) for finding in found.values()]
 
 
-def relaxed(rule: Anomaly) -> Anomaly:
-    """The rule by which an anomaly that was told is over: half way back to what is usual."""
+def lasting(history: UsageHistory, now: datetime, rule: Anomaly) -> list[Subject]:
+    """Whose usage is half way back to what is usual at most, whatever its cause: an alert about them is not over."""
+    rule = _relaxed(rule)
+    latest = matched(history, Period.trailing(now, HORIZONS[0]))
+    still: list[Subject] = []
+    for hours in HORIZONS:
+        seen = _seen(history, Period.trailing(now, hours), latest, rule, patient=True)
+        still += [spike.subject for spike in (*seen.tenants, *seen.integrations, *seen.platform)]
+        still += [INTEGRATION.subject(each.key) for each in seen.broken]
+    return still
+
+
+def _relaxed(rule: Anomaly) -> Anomaly:
     return replace(
         rule,
         factor=1 + (rule.factor - 1) / 2,
@@ -75,11 +88,13 @@ def relaxed(rule: Anomaly) -> Anomaly:
     )
 
 
-def _seen(history: UsageHistory, period: Period, latest: Matched, rule: Anomaly) -> Seen:
+def _seen(
+    history: UsageHistory, period: Period, latest: Matched, rule: Anomaly, *, patient: bool
+) -> Seen:
     usage = matched(history, period)
 
     def of(grain: Grain) -> list[Spike]:
-        return list(spikes(history, usage, period, grain, rule))
+        return list(spikes(history, usage, period, grain, rule, patient=patient))
 
     tenants, integrations = of(TENANT), of(INTEGRATION)
     broken = [

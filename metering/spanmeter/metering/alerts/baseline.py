@@ -26,6 +26,9 @@ _NEAR: Final = 6
 _LATEST: Final = 3
 """Hours that tell whether it is still so."""
 
+_TELLING: Final = 0.5
+"""Of what so many hours usually have: with less to be expected of them, they tell nothing."""
+
 _GROWTH: Final = 0.3
 """The most, as a logarithm, that a week is expected to exceed the one before."""
 
@@ -42,7 +45,9 @@ class Judgement:
     factor: float
     deviations: float
     elevated: int
-    """For how many hours, up to the last of the window, it has been so."""
+    """For how many hours, up to the last of the window, it has been so; 0 where the latest hours are as usual."""
+    lasting: bool
+    """Whether it is so still, for all that can be told: at night it takes longer to see that all is as usual."""
 
 
 def judge(past: Hours, window: Hours, last: float) -> Judgement | None:
@@ -73,6 +78,7 @@ def judge(past: Hours, window: Hours, last: float) -> Judgement | None:
         _factor(actual, expected),
         float((off - middle) / spread),
         _elevated(window, hours + floor, _factor(actual, expected)),
+        _lasting(window, hours, _factor(actual, expected), _LATEST * usual / len(window)),
     )
 
 
@@ -110,7 +116,7 @@ def _spread(
 
 def _against_bursts(matrix: Hours, window: Hours, actual: float) -> Judgement:
     largest = float(_sums(matrix.ravel(), len(window)).max())
-    per_hour = largest / len(window)
+    hours: Hours = np.full(len(window), largest / len(window))
     factor = _factor(actual, largest)
     # A factor of e is ten deviations: there is no spread to count in.
     deviations = 10 * float(np.log(max(factor, 1e-9)))
@@ -119,7 +125,8 @@ def _against_bursts(matrix: Hours, window: Hours, actual: float) -> Judgement:
         largest,
         factor,
         deviations,
-        _elevated(window, np.full(len(window), per_hour), factor),
+        _elevated(window, hours, factor),
+        _lasting(window, hours, factor, 0.0),
     )
 
 
@@ -131,7 +138,7 @@ def _sums(hours: Hours, width: int) -> Hours:
 
 
 def _elevated(window: Hours, expected: Hours, factor: float) -> int:
-    """For how many hours up to the last it has been high, one quiet hour bridged; 0 where the latest ones are not."""
+    """For how many hours up to the last it has been high, one quiet hour bridged."""
     if window[-_LATEST:].sum() < expected[-_LATEST:].sum() * (1 + max(factor - 1, 0) / 2):
         return 0
     high = window > expected * (1 + max(factor - 1, 0) / 4)
@@ -145,6 +152,14 @@ def _elevated(window: Hours, expected: Hours, factor: float) -> int:
             if quiet > 1:
                 break
     return len(window) - last
+
+
+def _lasting(window: Hours, expected: Hours, factor: float, enough: float) -> bool:
+    """Whether it is nearer to the factor than to what was expected, over as many of the last hours as say `enough`."""
+    first = len(window) - min(_LATEST, len(window))
+    while first > 0 and expected[first:].sum() < _TELLING * enough:
+        first -= 1
+    return bool(window[first:].sum() >= expected[first:].sum() * (1 + max(factor - 1, 0) / 2))
 
 
 def _factor(actual: float, expected: float) -> float:

@@ -16,7 +16,7 @@ from spanmeter.metering.alerts.alert_rules import (
     UnattributedShare,
     UnpricedShare,
 )
-from spanmeter.metering.alerts.anomalies import anomalies, relaxed
+from spanmeter.metering.alerts.anomalies import anomalies, lasting
 from spanmeter.metering.alerts.budgets import BudgetState
 from spanmeter.metering.alerts.finding import Finding, Subject
 from spanmeter.metering.alerts.usage import UsageHistory
@@ -40,7 +40,7 @@ def over(rule: AlertRule, subjects: Sequence[Subject], moment: Moment) -> list[S
     if not isinstance(rule, Anomaly) or not subjects:
         return list(subjects)
     # What comes and goes about a limit is one alert, not many.
-    still = [finding.subject for finding in anomalies(moment.history, moment.now, relaxed(rule))]
+    still = lasting(moment.history, moment.now, rule)
     return [subject for subject in subjects if subject not in still]
 
 

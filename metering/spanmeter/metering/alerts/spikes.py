@@ -81,13 +81,20 @@ class Spike(NamedTuple):
 
 
 def spikes(
-    history: UsageHistory, seen: Matched, period: Period, grain: Grain, rule: Anomaly
+    history: UsageHistory,
+    seen: Matched,
+    period: Period,
+    grain: Grain,
+    rule: Anomaly,
+    *,
+    patient: bool,
 ) -> Iterator[Spike]:
-    """Those of a grain in a period, the most expensive first."""
+    """Those of a grain in a period, the most expensive first; with `patient` those, too, of which it cannot be told yet
+    whether they are over."""
     factor = rule.platform_factor if grain == PLATFORM else rule.factor
     for key, actual in islice(_worth_a_look(seen.by(grain.key), rule), MOST):
         judged = _judged(history, grain.subject(key), period, rule)
-        if judged is None or judged.elevated == 0:
+        if judged is None or not (judged.lasting if patient else judged.elevated):
             continue
         expected = Decimal(str(round(judged.expected, 6)))
         if (

@@ -22,7 +22,7 @@ class Received(NamedTuple):
 
 
 class Receiver(ThreadingHTTPServer):
-    """Answers with what is in `answers`, one after the other; then with 204. A status of 0 answers when released."""
+    """Answers with what is in `answers`, one after the other; then with 200. A status of 0 answers when released."""
 
     daemon_threads = True
 
@@ -45,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         server.received.append(Received(self.path, headers, body))
-        status, fields = server.answers.pop(0) if server.answers else (204, {})
+        status, fields = server.answers.pop(0) if server.answers else (200, {})
         if status == 0:
             server.released.wait(60)
             return

@@ -19,7 +19,6 @@ from spanmeter.console.alerts.notification import send_notification
 from spanmeter.console.alerts.sent import SecretMissing
 from spanmeter.metering.alerts.channels import AppriseChannel, EmailChannel
 
-
 # apprise imports it on Pythons that still have it.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 

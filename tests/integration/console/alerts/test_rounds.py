@@ -140,7 +140,9 @@ def test_one_process_at_a_time_runs_them(dsn: str) -> None:
 
 
 def test_shares_of_what_has_no_tenant_and_no_cost(dsn: str) -> None:
-    usual = [event(time=NOON - timedelta(hours=n % 20), cost=Decimal("0.5")) for n in range(180)]
+    usual = [
+        event(time=NOON - timedelta(hours=1 + n % 20), cost=Decimal("0.5")) for n in range(180)
+    ]
     nobodys = [
         event(time=NOON - timedelta(hours=1), tenant_id=None, service_name="jobs", cost=Decimal(2))
         for _ in range(10)
