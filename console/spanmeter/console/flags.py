@@ -67,6 +67,11 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         help="How long after the end of a day, UTC, it is sealed, or never. [SPANMETER_SEAL_AFTER]"
         " Default: 2.",
     ),
+    "alerts": click.option(
+        "--alerts/--no-alerts",
+        default=None,
+        help="Whether alerts are looked for. [SPANMETER_ALERTS] Default: if they are installed.",
+    ),
     "attribution": click.option(
         "--attribution",
         metavar="PLACES",

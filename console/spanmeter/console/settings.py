@@ -43,6 +43,7 @@ class Settings:
     `dsn` may hold a password: it is left out of the repr. `grpc` and `http` are `HOST:PORT`; the
     defaults are reachable from this machine only, and then no key is asked for unless `auth` says so.
     Collectors seal a day `seal_after` hours after its end, None: never; `seal_key` is a secret, too.
+    `spanmeter up` looks for alerts if `alerts` says so.
     `attribution` names by dimension the places where spans carry it (see `Attribution`).
     """
 
@@ -60,6 +61,7 @@ class Settings:
     durability: str = "journal+db"
     seal_after: int | None = 2
     seal_key: str | None = field(default=None, repr=False)
+    alerts: bool = True
     log_level: str = "info"
     log_format: str = "text"
 
@@ -216,6 +218,7 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
     "durability": _one_of(*DURABILITY),
     "seal_after": _hours,
     "seal_key": _text,
+    "alerts": _yes_or_no,
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of(*LOG_FORMATS),
 }

@@ -1,11 +1,13 @@
 """`spanmeter up`: everything on one machine, with one command."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
-from spanmeter.console.extras import require
+from spanmeter.console.extras import installed, require
 from spanmeter.console.flags import RECEIVING, accepts
 from spanmeter.console.settings import Settings
 
@@ -35,7 +37,7 @@ _ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
 
 
 @click.command()
-@accepts("dsn", "data", *RECEIVING)
+@accepts("dsn", "data", *RECEIVING, "alerts")
 def up(settings: Settings) -> None:
     """Receive spans and keep the ledger, on an embedded database or on that of --dsn.
 
@@ -72,7 +74,19 @@ def up(settings: Settings) -> None:
             )
             click.echo(text, nl=False)
 
-        run(chosen, ready=announce, begin=log)
+        with _alerts(settings, dsn, log):
+            run(chosen, ready=announce, begin=log)
+
+
+def _alerts(
+    settings: Settings, dsn: str, begin: Callable[[], object]
+) -> AbstractContextManager[None]:
+    """The alerts beside it, where they are installed and wanted."""
+    if not settings.alerts or not installed("alerts"):
+        return nullcontext()
+    from spanmeter.console.alerts.process import alerts_beside
+
+    return alerts_beside(dsn, begin)
 
 
 def reachable(address: str) -> str:
