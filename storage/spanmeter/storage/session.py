@@ -69,7 +69,7 @@ class WriterSession:
         unsafe = self.connection.execute(_SQL["unsafe_settings"]).fetchall()
         self.unsafe_settings: Sequence[str] = [name for (name,) in unsafe]
         """The server's settings under which a commit may not survive a power failure."""
-        prepare_copying(self.connection)
+        prepare_copying(self.connection.adapters)
         self._events = StagedEvents(self.connection)
         self._rejected = Staging(self.connection, "rejected_spans", _REJECTED, "insert_rejected")
 
