@@ -5,14 +5,14 @@ into the ledger. For any other batch, what tells calls apart is staged first; it
 calls was described before, and otherwise staged, and inserted past what is booked.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from psycopg import errors, sql
 
 from spanmeter.metering.resolution import Key
-from spanmeter.metering.same_call import as_duplicate, call_key, is_ours
+from spanmeter.metering.same_call import as_duplicate, call_key, is_ours, reported_usage
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
 from spanmeter.storage.calls import lock_own_calls, resolve_calls
@@ -48,10 +48,12 @@ _COUNTS_ITSELF: Final = (None, None, None)
 
 COMPARED: Final = (
     *("tenant_id", "account_type", "provider", "operation", "request_model", "response_model"),
-    *("response_id", "region", "service_tier", "byok", "attempt", "status"),
+    *("response_id", "region", "service_tier", "byok", "attempt", "status", "usage_source"),
+)
+COUNTS: Final = (
     *("input_tokens", "cache_read_input_tokens", "cache_write_input_tokens", "cache_write_by_ttl"),
     *("output_tokens", "reasoning_output_tokens", "audio_input_tokens", "audio_output_tokens"),
-    *("image_input_tokens", "image_output_tokens", "quantities", "usage_source"),
+    *("image_input_tokens", "image_output_tokens", "quantities"),
 )
 """What the same span must say each time: who is charged and for what. Descriptive text may be cut on the way."""
 
@@ -77,7 +79,10 @@ class StagedEvents:
         columns = (*UsageEvent._fields, *_DUPLICATE_OF)
         self._staging = Staging(connection, "usage_events", columns, "insert_events", _NOTES)
         self._conflicts = _SQL["conflicts"].format(
-            booked=_columns("booked"), staged=_columns("staged")
+            booked=_columns("booked", COMPARED),
+            staged=_columns("staged", COMPARED),
+            booked_counts=_columns("booked", COUNTS),
+            staged_counts=_columns("staged", COUNTS),
         )
 
     def add(self, events: Sequence[UsageEvent], *, foreign: bool, alone: bool) -> Added:
@@ -95,7 +100,9 @@ class StagedEvents:
             return Added(len(events), 0, {})
         self._restage(events, calls, duplicates, resolved.dropped)
         inserted = self._staging.insert()
-        conflicts = self._conflicting(events) if inserted < len(events) else []
+        conflicts: list[int] = []
+        if inserted < len(events):
+            conflicts = self._conflicting(events, calls, resolved.dropped)
         quarantined = {
             **dict.fromkeys(resolved.dropped, DROPPED),
             **dict.fromkeys(conflicts, CONFLICT),
@@ -148,7 +155,12 @@ class StagedEvents:
         )
         self._staging.stage(rows, (*UsageEvent._fields, *_NOTES, *_DUPLICATE_OF))
 
-    def _conflicting(self, events: Sequence[UsageEvent]) -> list[int]:
+    def _conflicting(
+        self, events: Sequence[UsageEvent], calls: Sequence[bytes], dropped: Collection[int]
+    ) -> list[int]:
+        """The events whose key is booked with something else. What they bring of calls is forgotten."""
+        told = [event._replace(raw_usage=reported_usage(event)) for event in events]
+        self._restage(told, calls, {}, dropped)
         times = [event.time for event in events]
         bounds = {"earliest": min(times), "latest": max(times)}
         places = [place for (place,) in self._connection.execute(self._conflicts, bounds)]
@@ -162,5 +174,5 @@ def has_foreign(events: Sequence[UsageEvent]) -> bool:
     return not all(map(is_ours, events))
 
 
-def _columns(table: str) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(table, name) for name in COMPARED)
+def _columns(table: str, names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(table, name) for name in names)
