@@ -15,7 +15,7 @@ from spanmeter.metering.resolution import Key
 from spanmeter.metering.same_call import as_duplicate, call_key, is_ours, reported_usage
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
-from spanmeter.storage.calls import lock_own_calls, resolve_calls
+from spanmeter.storage.calls import resolve_calls
 from spanmeter.storage.connection import Connection
 from spanmeter.storage.copying import copy_rows
 from spanmeter.storage.metered import CONFLICT, DROPPED
@@ -85,11 +85,20 @@ class StagedEvents:
             staged_counts=_columns("staged", COUNTS),
         )
 
+    def add_new(self, events: Sequence[UsageEvent]) -> Added:
+        """Add events of our own in the transaction under way, after `lock_own_calls`, where no others are known.
+
+        Raises UniqueViolation where a call or an event is known: the transaction is to be begun anew, for `add`.
+        """
+        calls = map(call_key, events)
+        noted = sorted((call, *event[:3]) for call, event in zip(calls, events, strict=True))
+        copy_rows(self._connection, "provider_calls", _CALLS, noted)
+        self._staging.copy(sorted(events, key=_order), UsageEvent._fields)
+        return Added(len(events), 0, {})
+
     def add(self, events: Sequence[UsageEvent], *, foreign: bool, alone: bool) -> Added:
         """Add the events in the transaction under way. Raises MustGoAlone unless `alone`."""
         calls = [call_key(event) for event in events]
-        if not (foreign or alone) and self._copied_as_new(events, calls):
-            return Added(len(events), 0, {})
         self._staging.stage(
             ((*_telling(event), place, calls[place]) for place, event in enumerate(events)),
             (*_TELLING, *_NOTES),
@@ -113,21 +122,10 @@ class StagedEvents:
         """The events that are refused for what they hold, by their place (see `refusals`)."""
         return refusals(self._connection, self._staging, events)
 
-    def _copied_as_new(self, events: Sequence[UsageEvent], calls: Sequence[bytes]) -> bool:
-        """Copy calls and events of our own, unless one is known, or may be another library's: then none."""
-        if not lock_own_calls(self._connection):
-            return False
-        noted = sorted((call, *event[:3]) for call, event in zip(calls, events, strict=True))
-        return self._copied(events, noted)
-
-    def _copied(
-        self, events: Sequence[UsageEvent], calls: Sequence[tuple[object, ...]] = ()
-    ) -> bool:
-        """Copy the events into the ledger, and note `calls`, unless one of them is there: then none."""
+    def _copied(self, events: Sequence[UsageEvent]) -> bool:
+        """Copy the events into the ledger, unless one of them is there: then none."""
         try:
             with self._connection.transaction():
-                if calls:
-                    copy_rows(self._connection, "provider_calls", _CALLS, calls)
                 self._staging.copy(sorted(events, key=_order), UsageEvent._fields)
         except errors.UniqueViolation:
             return False

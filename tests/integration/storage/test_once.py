@@ -174,7 +174,7 @@ def test_other_numbers_under_a_known_key_are_set_aside(dsn: str, other: dict[str
 def test_a_further_description_with_other_numbers_is_set_aside(
     dsn: str, kind: Callable[[], Described], other: dict[str, Any]
 ) -> None:
-    """What counts stays as it is, whether it was superseded or ignored before; sent again as it was, it is nothing new."""
+    """What counts stays as it is, and so does a description that is sent again as it was."""
     spans, counted = kind()
     (described,) = [span for span in spans if span not in counted]
     changed = described._replace(**other)
