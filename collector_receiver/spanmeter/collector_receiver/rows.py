@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.received import Received
@@ -47,12 +46,12 @@ def rows_of(
     while at < len(spans):
         usual = meter.usual(spans, received_at, at)
         if grant is None:
-            rows.batch.extend(map(Metered, usual, islice(payloads, at, None)))
+            rows.batch.extend(map(Metered, usual, payloads[at : at + len(usual)]))
         else:
             for place, event in enumerate(usual, start=at):
                 _add(rows, meter, spans[place], payloads[place], grant, partial(_made, event))
         at += len(usual)
-        if at < len(spans):
+        if not usual:
             metered = partial(meter.meter, spans[at], received_at)
             _add(rows, meter, spans[at], payloads[at], grant, metered)
             at += 1

@@ -537,17 +537,17 @@ event_of(Run *run, PyObject *span)
 }
 
 PyDoc_STRVAR(events_doc,
-"events(spans, at, earliest, latest, origin_of, also_of, layouts, templates, /)\n--\n\n"
-"The rows of the spans from the one at this place on, up to the first that only the meter can tell.");
+"events(spans, at, most, earliest, latest, origin_of, also_of, layouts, templates, /)\n--\n\n"
+"The rows of so many spans at most, from the one at this place on, up to the first that only the meter can tell.");
 
 static PyObject *
 events(PyObject *module, PyObject *arguments)
 {
     Run run = {.state = PyModule_GetState(module)};
     PyObject *spans;
-    Py_ssize_t at;
-    if (!PyArg_ParseTuple(arguments, "O!nLLOOO!O!:events", &PyList_Type, &spans, &at, &run.earliest,
-            &run.latest, &run.origin_of, &run.also_of, &PyDict_Type, &run.layouts, &PyDict_Type,
+    Py_ssize_t at, most;
+    if (!PyArg_ParseTuple(arguments, "O!nnLLOOO!O!:events", &PyList_Type, &spans, &at, &most,
+            &run.earliest, &run.latest, &run.origin_of, &run.also_of, &PyDict_Type, &run.layouts, &PyDict_Type,
             &run.templates))
         return NULL;
     if (run.state->event == NULL) {
@@ -556,7 +556,7 @@ events(PyObject *module, PyObject *arguments)
     }
     PyObject *made = PyList_New(0);
     /* The list of spans is the caller's own, and so holds them throughout. */
-    for (; made != NULL && at < PyList_Size(spans); at++) {
+    for (; made != NULL && at < PyList_Size(spans) && most > 0; at++, most--) {
         PyObject *row = event_of(&run, PyList_GetItem(spans, at));
         if (row == NULL) {
             if (PyErr_Occurred())

@@ -23,6 +23,7 @@ def bind(
 def events(
     spans: list[Span],
     at: int,
+    most: int,
     earliest: int,
     latest: int,
     origin_of: Callable[[Attributes, str, str], tuple[str, ...] | None],

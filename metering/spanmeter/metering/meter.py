@@ -113,8 +113,8 @@ class Meter:
         return None if call is None else self._metered(span, call, now)
 
     def usual(self, spans: list[Span], now: datetime, at: int = 0) -> list[UsageEvent]:
-        """The usage events of spans received `now`, from the one at a place on, as far as they are like spans that were
-        metered before: the same that `meter` makes of each, and much faster."""
+        """The usage events of spans received `now`, from the one at a place on, some of them, as far as they are like
+        spans that were metered before: the same that `meter` makes of each, and much faster."""
         return self._templates.events(spans, now, at)
 
     def _metered(self, span: Span, call: Call, now: datetime) -> UsageEvent:

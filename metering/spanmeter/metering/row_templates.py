@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from spanmeter.metering import attributes as names
@@ -34,6 +33,9 @@ LONGEST_NAMES: Final = 2048
 
 REMEMBERED: Final = 4096
 """Templates that are kept; each has one or two KiB."""
+
+AT_ONCE: Final = 32
+"""Spans that are filled in in one go, a tenth of a millisecond: threads that feed the database wait for no more."""
 
 MINUTE_NS: Final = MINUTE * 10**9
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -125,17 +127,17 @@ class RowTemplates:
         self._latest_window = (EPOCH, 0, 0)
 
     def events(self, spans: list[Span], now: datetime, at: int = 0) -> list[UsageEvent]:
-        """What the meter makes of spans received `now`: of the one at a place and those after it, up to the first where
-        only the meter can tell."""
+        """What the meter makes of spans received `now`: of the one at a place and some after it, up to the first where
+        only the meter can tell. None, if that is the first of them."""
         if COMPILED:
             from spanmeter.metering import _row_templates
 
             also = self._also if self._contract_of or self._ruled_by else None
             window = self._window(now)
             known = self._layouts, self._templates
-            return _row_templates.events(spans, at, *window, self._origin, also, *known)
+            return _row_templates.events(spans, at, AT_ONCE, *window, self._origin, also, *known)
         found: list[UsageEvent] = []
-        for span in islice(spans, at, None):
+        for span in spans[at : at + AT_ONCE]:
             event = self.event(span, now)
             if event is None:
                 break
