@@ -1,6 +1,6 @@
-"""Compiles the decoder where there is a C compiler, and goes without where there is none.
+"""Compiles what has a twin in C where there is a C compiler, and goes without where there is none.
 
-The module keeps to Python's stable ABI, so one build serves every Python from 3.11 on.
+The modules keep to Python's stable ABI, so one build serves every Python from 3.11 on.
 """
 
 import os
@@ -15,33 +15,45 @@ from typing import Any
 from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path("collector_receiver/spanmeter/collector_receiver/_otlp.c")
-MODULE = "_otlp.abi3.so"
+SOURCES = (
+    Path("collector_receiver/spanmeter/collector_receiver/_otlp.c"),
+    Path("metering/spanmeter/metering/_row_templates.c"),
+    Path("storage/spanmeter/storage/_copying.c"),
+)
+SUFFIX = ".abi3.so"
 FLAGS = ("-O2", "-fPIC", "-shared", "-fvisibility=hidden")
 DARWIN_FLAGS = ("-undefined", "dynamic_lookup")
 
 
-class CompiledDecoder(BuildHookInterface[BuilderConfig]):
-    """Puts the module into the wheel, or, for an editable install, beside its source."""
+class CompiledModules(BuildHookInterface[BuilderConfig]):
+    """Puts the modules into the wheel, or, for an editable install, beside their sources."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile. A failure is one line of the log: the decoder in Python does the same."""
-        root = Path(self.root)
+        """Compile. A failure is one line of the log: what is in Python does the same."""
         self._directory = tempfile.TemporaryDirectory()
-        built = Path(self._directory.name) / MODULE
-        place = root / SOURCE.with_name(MODULE)
-        problem = compiled(root / SOURCE, built)
+        for source in SOURCES:
+            self._add(source, version, build_data)
+
+    def _add(self, source: Path, version: str, build_data: dict[str, Any]) -> None:
+        root = Path(self.root)
+        built = Path(self._directory.name) / (source.stem + SUFFIX)
+        place = (root / source).with_suffix(SUFFIX)
+        problem = compiled(root / source, built)
         if problem:
             # One that an earlier install left here would be of another version.
             place.unlink(missing_ok=True)
-            self.app.display_warning(f"spanmeter decodes in Python, more slowly: {problem}")
+            self.app.display_warning(
+                f"spanmeter does without {source.stem}, more slowly: {problem}"
+            )
         elif version == "editable":
             beside = place.with_suffix(f".{os.getpid()}")
             beside.write_bytes(built.read_bytes())
             # At once: a process that runs has the old one mapped.
             beside.replace(place)
         else:
-            build_data["force_include"][str(built)] = f"spanmeter/collector_receiver/{MODULE}"
+            # Below the source root, as everything in the wheel is.
+            target = Path(*source.parts[1:]).with_suffix(SUFFIX)
+            build_data["force_include"][str(built)] = str(target)
             build_data["pure_python"] = False
             build_data["tag"] = f"cp311-abi3-{_platform()}"
 

@@ -1,7 +1,7 @@
 """What becomes of spans: rows to book, or the spans themselves with the reason why they cannot be."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
@@ -12,6 +12,7 @@ from spanmeter.metering.meter import Meter
 from spanmeter.metering.reads import READS
 from spanmeter.metering.span import Span
 from spanmeter.metering.unmeterable import Unmeterable
+from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage.metered import Metered
 from spanmeter.storage.rejected import RejectedSpan
 
@@ -30,29 +31,59 @@ class Rows(NamedTuple):
 
 def rows_of(
     meter: Meter,
-    received: Iterable[Received],
+    received: Sequence[Received],
     received_at: datetime,
     grant: Grant | None = None,
 ) -> Rows:
     """Meter spans that were received at this moment, with this key."""
     rows = Rows([], [])
-    usual = meter.reads is READS
-    for span, usual_payload in received:
-        payload = usual_payload if usual else partial(usual_payload, meter.reads)
-        try:
-            event = meter.meter(span, received_at)
-            if event is not None:
-                rows.batch.append(Metered(granted(event, grant), payload))
-        except Unmeterable as error:
-            tenant = meter.tenant_of(span)
-            rows.rejected.append(_rejected(span, tenant, error.reason, error.detail, payload))
-        except Exception as error:
-            # A span that breaks the meter is kept too: refusing the request would block its neighbours for ever.
-            logger.exception("the meter failed on a span of scope %r", span.scope_name)
-            rows.rejected.append(_rejected(span, None, "meter_failed", repr(error), payload))
+    usual_reads = meter.reads is READS
+    spans = [span for span, _ in received]
+    payloads = [
+        payload if usual_reads else partial(payload, meter.reads) for _, payload in received
+    ]
+    at = 0
+    while at < len(spans):
+        usual = meter.usual(spans, received_at, at)
+        if grant is None:
+            rows.batch.extend(map(Metered, usual, payloads[at : at + len(usual)]))
+        else:
+            for place, event in enumerate(usual, start=at):
+                _add(rows, meter, spans[place], payloads[place], grant, partial(_made, event))
+        at += len(usual)
+        if not usual:
+            metered = partial(meter.meter, spans[at], received_at)
+            _add(rows, meter, spans[at], payloads[at], grant, metered)
+            at += 1
     if grant is not None:
         rows.rejected[:] = [span._replace(key_id=grant.key_id) for span in rows.rejected]
     return rows
+
+
+def _made(event: UsageEvent) -> UsageEvent:
+    return event
+
+
+def _add(
+    rows: Rows,
+    meter: Meter,
+    span: Span,
+    payload: Callable[[], bytes],
+    grant: Grant | None,
+    metered: Callable[[], UsageEvent | None],
+) -> None:
+    """Add what a span is `metered` as, or the span with the reason why it cannot be."""
+    try:
+        event = metered()
+        if event is not None:
+            rows.batch.append(Metered(granted(event, grant), payload))
+    except Unmeterable as error:
+        tenant = meter.tenant_of(span)
+        rows.rejected.append(_rejected(span, tenant, error.reason, error.detail, payload))
+    except Exception as error:
+        # A span that breaks the meter is kept too: refusing the request would block its neighbours for ever.
+        logger.exception("the meter failed on a span of scope %r", span.scope_name)
+        rows.rejected.append(_rejected(span, None, "meter_failed", repr(error), payload))
 
 
 def _rejected(

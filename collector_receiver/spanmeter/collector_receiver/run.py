@@ -18,9 +18,10 @@ logger = logging.getLogger(__name__)
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
-COLLECT_AFTER: Final = 50_000
-"""Objects, some 5 MiB. Spans and rows hold no cycles and are freed without the cyclic collector; at Python's own 700 it
-looks at all that wait for their commit over and over, which takes a seventh of the receiver's time."""
+COLLECT_AFTER: Final = 250_000
+"""Objects, some 25 MiB, more than the requests under way have. Spans and rows hold no cycles and are freed without the
+cyclic collector; at Python's own 700 it looks at all that wait for their commit over and over, which takes a seventh of
+the receiver's time, and at 50,000 still a twelfth."""
 
 TURN: Final = 0.0005
 """Seconds for which a thread may keep the interpreter from others that want it. A commit takes some twenty turns, one

@@ -11,6 +11,8 @@ WRONG_TENANT: Final = "wrong_tenant"
 BY_KEY: Final = "key"
 """`attributed_by` of the rows whose tenant is that of their key."""
 
+_KEY_ID: Final = UsageEvent._fields.index("key_id")
+
 
 class Grant(NamedTuple):
     """The key that a request was sent with. `tenants` None: it may send for any."""
@@ -42,4 +44,5 @@ def granted(event: UsageEvent, grant: Grant | None) -> UsageEvent:
             raise Unmeterable(
                 WRONG_TENANT, f"the key {key_id} may not send for the tenant that the span names"
             )
-    return event._replace(key_id=key_id)
+    # As `_replace` does, in a tenth of the time: every row of a request with a key goes this way.
+    return UsageEvent._make((*event[:_KEY_ID], key_id, *event[_KEY_ID + 1 :]))

@@ -109,11 +109,13 @@ class Meter:
 
         Raises `Unmeterable` where it is one, and cannot be booked as it stands.
         """
-        event = self._templates.event(span, now)
-        if event is not None:
-            return event
         call = call_of(span)
         return None if call is None else self._metered(span, call, now)
+
+    def usual(self, spans: list[Span], now: datetime, at: int = 0) -> list[UsageEvent]:
+        """The usage events of spans received `now`, from the one at a place on, some of them, as far as they are like
+        spans that were metered before: the same that `meter` makes of each, and much faster."""
+        return self._templates.events(spans, now, at)
 
     def _metered(self, span: Span, call: Call, now: datetime) -> UsageEvent:
         attributes, tenant_place = self._attribution.found(call.attributes, span.resource)

@@ -39,14 +39,16 @@ def raw_usage(attributes: Attributes) -> str | None:
     # Escapes are not needed for numbers and short words, and without them texts are easy to find.
     if not raw.isascii() or "\\" in raw:
         return None
-    told = _known(raw.encode().translate(ANY_DIGITS)) if len(raw) <= MAX_KNOWN_LENGTH else None
+    form = raw.encode().translate(ANY_DIGITS) if len(raw) <= MAX_KNOWN_LENGTH else None
+    told = None if form is None else is_block_of_form(form)
     fine = _is_block(raw) if told is None else told
     return raw if fine else None
 
 
 @lru_cache(maxsize=1024)
-def _known(form: bytes) -> bool | None:
-    """`_is_block` of all blocks that differ in the digits of their numbers only: nearly all of one client's."""
+def is_block_of_form(form: bytes) -> bool | None:
+    """`_is_block` of all blocks that differ in the digits of their numbers only, as nearly all of one client's do;
+    `None` where the digits decide."""
     return None if EXPONENT.search(form) else _is_block(form.decode())
 
 

@@ -5,9 +5,11 @@ decides about the row in ways that only the meter knows, so it has to be the sam
 template for all. A span that is out of the ordinary in any way has none, and is metered from the ground up.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+import os
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from operator import itemgetter
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from spanmeter.metering import attributes as names
@@ -15,59 +17,25 @@ from spanmeter.metering.attribution import Attribution
 from spanmeter.metering.billable import Rules
 from spanmeter.metering.outcome import time_to_first_token
 from spanmeter.metering.rates import MINUTE, Rates
-from spanmeter.metering.raw_usage import raw_usage
+from spanmeter.metering.raw_usage import MAX_KNOWN_LENGTH, is_block_of_form, raw_usage
 from spanmeter.metering.reading import MAX_COUNT, MAX_TEXT
+from spanmeter.metering.row_layouts import COUNTS, RESPONSE_ID_COLUMN, WHO, WHO_COLUMNS, Layout
 from spanmeter.metering.span import Attributes, Span
 from spanmeter.metering.token_costs import TokenCosts
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.metering.when import EPOCH, LONGEST_NS, NO_SPAN, NO_TRACE
 from spanmeter.metering.who import TOLD_BY_RESOURCE
 
-WHO: Final = tuple(name for name in names.TOLD_BY_SPAN if name != names.USAGE_ACCOUNT_TYPE)
-"""Attributes that stand in a column as they are; `RESPONSE_ID` is one more. They decide nothing else, unless a rule
-looks at them or a contract has rates of its own."""
-
-COUNTS: Final = (
-    names.INPUT_TOKENS,
-    names.CACHE_READ_INPUT_TOKENS,
-    names.CACHE_WRITE_INPUT_TOKENS,
-    names.OUTPUT_TOKENS,
-    names.REASONING_OUTPUT_TOKENS,
-)
-
-OWN: Final = frozenset(
-    {*WHO, names.RESPONSE_ID, *COUNTS, names.TIME_TO_FIRST_CHUNK, names.USAGE_RAW}
-)
-"""Attributes whose values are each span's own."""
-
-UNREAD: Final = frozenset(
-    {
-        names.PRODUCER_SEQUENCE,
-        names.RESPONSE_FINISH_REASONS,
-        names.REQUEST_STREAM,
-        names.SERVER_ADDRESS,
-        names.SERVER_PORT,
-    }
-)
-"""Attributes that no column is made of."""
-
-NUMBERS: Final = frozenset(
-    {
-        names.USAGE_ATTEMPT,
-        names.HTTP_RESPONSE_STATUS_CODE,
-        names.AUDIO_INPUT_TOKENS,
-        names.AUDIO_OUTPUT_TOKENS,
-        names.IMAGE_INPUT_TOKENS,
-        names.IMAGE_OUTPUT_TOKENS,
-    }
-)
-"""Attributes that decide and are whole numbers. All that are not named here decide too, and are text."""
+logger = logging.getLogger(__name__)
 
 LONGEST_NAMES: Final = 2048
 """Characters of the names of all attributes of a span that has a template; those of ours have some 800."""
 
 REMEMBERED: Final = 4096
 """Templates that are kept; each has one or two KiB."""
+
+AT_ONCE: Final = 32
+"""Spans that are filled in in one go, a tenth of a millisecond: threads that feed the database wait for no more."""
 
 MINUTE_NS: Final = MINUTE * 10**9
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -76,9 +44,7 @@ _NUMBER: Final = frozenset({int})
 _COUNT: Final = frozenset({int, type(None)})
 
 _place = UsageEvent._fields.index
-_WHO: Final = slice(_place("tenant_id"), _place("idempotency_key") + 1)
 _DIMENSIONS: Final = _place("dimensions")
-_RESPONSE_ID: Final = _place("response_id")
 _DURATION: Final = _place("duration")
 _TIME_TO_FIRST_TOKEN: Final = _place("time_to_first_token")
 _INPUT: Final = slice(_place("input_tokens"), _place("cache_write_input_tokens") + 1)
@@ -88,26 +54,9 @@ _QUANTITIES: Final = _place("quantities")
 _RAW_USAGE: Final = _place("raw_usage")
 _COST: Final = _place("cost")
 
-_Getter = Callable[[Attributes], tuple[Any, ...]]
 _Origin = tuple[str, ...]
 
-
-class _Layout:
-    """Where spans that have attributes of the same names say what."""
-
-    __slots__ = ("deciding", "numbers", "texts")
-
-    def __init__(self, present: Sequence[str]) -> None:
-        copied = [name for name in (*WHO, names.RESPONSE_ID) if name in present]
-        others = [name for name in present if name not in OWN and name not in UNREAD]
-        self.texts = _getter([*copied, *(name for name in others if name not in NUMBERS)])
-        """What has to be text."""
-        self.deciding = len(copied)
-        """Where in `texts` those that decide begin."""
-        self.numbers = _getter([name for name in others if name in NUMBERS])
-
-
-_Key = tuple[_Origin, _Layout, tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], int]
+_Key = tuple[_Origin, Layout, tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], int]
 """What spans with the same template have in common: origin, layout, texts and numbers that decide, what else rates and
 rules go by, and the minute, within which no rate changes."""
 
@@ -115,8 +64,41 @@ rules go by, and the minute, within which no rate changes."""
 class _Template(NamedTuple):
     """A row, and what the tokens of such a call cost."""
 
-    row: list[Any]
+    row: tuple[Any, ...]
     costs: TokenCosts
+
+
+def _bound() -> bool:
+    """Whether the compiled way is here, and wanted."""
+    if os.environ.get("SPANMETER_PURE_PYTHON", "0") not in {"", "0"}:
+        return False
+    try:
+        from spanmeter.metering import _row_templates
+    except ImportError:
+        return False
+    layout = ", ".join(" ".join(one._fields) for one in (Span, TokenCosts, _Template))
+    if layout != _row_templates.LAYOUT:
+        logger.warning("the compiled templates are of another version, unused; install again")
+        return False
+    _row_templates.bind(
+        UsageEvent,
+        EPOCH,
+        timedelta,
+        Decimal,
+        raw_usage,
+        is_block_of_form,
+        len(UsageEvent._fields),
+        (
+            *(_DIMENSIONS, _DURATION, _TIME_TO_FIRST_TOKEN, _INPUT.start, _CACHE_WRITE_BY_TTL),
+            *(_OUTPUT.start, _QUANTITIES, _RAW_USAGE, _COST),
+        ),
+        (MAX_TEXT, MAX_COUNT, LONGEST_NS, MINUTE_NS, MAX_KNOWN_LENGTH),
+    )
+    return True
+
+
+COMPILED: Final = _bound()
+"""Whether `_row_templates.c` fills templates in. The rows are the same."""
 
 
 class RowTemplates:
@@ -135,14 +117,32 @@ class RowTemplates:
     ) -> None:
         self._attribution = attribution
         self._contract_of = rates.contract_of if rates.has_contracts else None
-        columns = zip(WHO, UsageEvent._fields[_WHO], strict=True)
+        columns = zip(WHO, UsageEvent._fields[WHO_COLUMNS], strict=True)
         self._ruled_by = [name for name, column in columns if column in rules.fields]
         self._max_age = max_age
         self._max_ahead = max_ahead
-        self._layouts: dict[tuple[str, ...], _Layout | None] = {}
+        self._layouts: dict[tuple[str, ...], Layout | None] = {}
         self._templates: dict[_Key, _Template] = {}
         self._latest_origin: tuple[Attributes, str, str, _Origin | None] = ({}, "", "", None)
         self._latest_window = (EPOCH, 0, 0)
+
+    def events(self, spans: list[Span], now: datetime, at: int = 0) -> list[UsageEvent]:
+        """What the meter makes of spans received `now`: of the one at a place and some after it, up to the first where
+        only the meter can tell. None, if that is the first of them."""
+        if COMPILED:
+            from spanmeter.metering import _row_templates
+
+            also = self._also if self._contract_of or self._ruled_by else None
+            window = self._window(now)
+            known = self._layouts, self._templates
+            return _row_templates.events(spans, at, AT_ONCE, *window, self._origin, also, *known)
+        found: list[UsageEvent] = []
+        for span in spans[at : at + AT_ONCE]:
+            event = self.event(span, now)
+            if event is None:
+                break
+            found.append(event)
+        return found
 
     def event(self, span: Span, now: datetime) -> UsageEvent | None:
         """What the meter makes of a span received `now`; `None` where only the meter can tell."""
@@ -155,12 +155,11 @@ class RowTemplates:
         key = None if costs is None or event.status != "ok" else self._key(span)
         if key is None or costs is None:
             return
-        template = _Template([*event], costs)
+        # Its usage block has up to 16 KiB, and each span has its own.
+        template = _Template(event._replace(raw_usage=None), costs)
         # The cost of one that used more than tokens, for one, does not come out the same.
         if self._filled(template, span, now) != event:
             return
-        # Up to 16 KiB, and each span has its own.
-        template.row[_RAW_USAGE] = None
         if len(self._templates) >= REMEMBERED:
             self._templates.clear()
         self._templates[key] = template
@@ -193,7 +192,7 @@ class RowTemplates:
         contract = self._contract_of and self._contract_of(tenant)
         return (produced, contract, *map(attributes.get, self._ruled_by))
 
-    def _layout(self, present: tuple[str, ...]) -> _Layout | None:
+    def _layout(self, present: tuple[str, ...]) -> Layout | None:
         layout = self._layouts.get(present)
         if layout is not None:
             return layout
@@ -201,7 +200,7 @@ class RowTemplates:
             return None
         if len(self._layouts) >= REMEMBERED:
             self._layouts.clear()
-        return self._layouts.setdefault(present, _Layout(present))
+        return self._layouts.setdefault(present, Layout(present))
 
     def _origin(self, resource: Attributes, scope: str, version: str) -> _Origin | None:
         """What the spans of one scope of one process have in common. They come one after the other."""
@@ -221,9 +220,10 @@ class RowTemplates:
         began, lasted = start_ns // 1000, end_ns - start_ns
         attributes = span.attributes
         counts: list[Any] = [*map(attributes.get, COUNTS)]
+        earliest, latest = self._window(now)
         if not (
             _are_ids(trace_id, span_id, parent)
-            and self._is_received_in_time(began, now)
+            and earliest <= began <= latest
             and 0 <= lasted <= LONGEST_NS
             and _agree(*counts)
         ):
@@ -231,10 +231,10 @@ class RowTemplates:
         cost = template.costs.amount(*counts)
         if cost is None:
             return None
-        row = template.row.copy()
+        row = [*template.row]
         row[:4] = EPOCH + timedelta(0, 0, began), trace_id, span_id, parent or None
-        row[_WHO] = map(attributes.get, WHO)
-        row[_RESPONSE_ID] = attributes.get(names.RESPONSE_ID)
+        row[WHO_COLUMNS] = map(attributes.get, WHO)
+        row[RESPONSE_ID_COLUMN] = attributes.get(names.RESPONSE_ID)
         row[_DURATION] = timedelta(0, 0, lasted // 1000)
         row[_TIME_TO_FIRST_TOKEN] = time_to_first_token(attributes)
         row[_INPUT], row[_OUTPUT] = counts[:3], counts[3:]
@@ -245,14 +245,14 @@ class RowTemplates:
         row[_COST] = cost
         return UsageEvent._make(row)
 
-    def _is_received_in_time(self, began: int, now: datetime) -> bool:
-        """Whether a span that began so many microseconds after the epoch may be received `now`."""
+    def _window(self, now: datetime) -> tuple[int, int]:
+        """Microseconds after the epoch that spans received `now` may have begun at: the first, and the last."""
         asked, earliest, latest = self._latest_window
         if asked is not now:
             earliest = (now - self._max_age - EPOCH) // MICROSECOND
             latest = (now + self._max_ahead - EPOCH) // MICROSECOND
             self._latest_window = now, earliest, latest
-        return earliest <= began <= latest
+        return earliest, latest
 
 
 def _are_ids(trace_id: bytes, span_id: bytes, parent: bytes) -> bool:
@@ -286,10 +286,3 @@ def _are_plain(texts: Sequence[Any]) -> bool:
     except TypeError:
         return False
     return len(whole) <= MAX_TEXT and whole.isascii() and "\0" not in whole and "" not in texts
-
-
-def _getter(wanted: Sequence[str]) -> _Getter:
-    """What gets the values of these attributes, which have to be there."""
-    if len(wanted) > 1:
-        return itemgetter(*wanted)
-    return lambda attributes: tuple(attributes[name] for name in wanted)

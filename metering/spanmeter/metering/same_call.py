@@ -153,13 +153,22 @@ def as_duplicate(event: UsageEvent) -> UsageEvent:
         **_NO_COUNTS,
         cache_write_by_ttl={},
         quantities={},
-        raw_usage=event.raw_usage or _reported(event),
+        raw_usage=reported_usage(event),
         billable_state="ignored",
         billable_reason=RULE,
         cost=Decimal(0),
         rate_version=RULE,
         cost_quality="exact",
     )
+
+
+def reported_usage(event: UsageEvent) -> str:
+    """What stays to be seen of the usage of a further description: the provider's own block, or else the counts."""
+    if event.raw_usage is not None:
+        return event.raw_usage
+    counts = {name: getattr(event, name) for name in _NO_COUNTS}
+    known = {name: count for name, count in counts.items() if count is not None}
+    return json.dumps(known | {unit: str(amount) for unit, amount in event.quantities.items()})
 
 
 def _end(event: UsageEvent) -> datetime:
@@ -199,9 +208,3 @@ def _qualified(event: UsageEvent, response_id: str) -> str:
     if NUMBERED.fullmatch(response_id) is None:
         return qualified
     return f"{qualified}\0{event.trace_id.hex()}\0{event.input_tokens}\0{event.output_tokens}"
-
-
-def _reported(event: UsageEvent) -> str | None:
-    counts = {name: getattr(event, name) for name in _NO_COUNTS}
-    known = {name: count for name, count in counts.items() if count is not None}
-    return json.dumps(known | {unit: str(amount) for unit, amount in event.quantities.items()})

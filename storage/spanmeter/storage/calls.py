@@ -1,7 +1,7 @@
 """Each call to a provider counts once, however many spans describe it: what the ledger knows of calls."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
@@ -45,11 +45,15 @@ class Resolved(NamedTuple):
     dropped: Sequence[int]
 
 
-def lock_own_calls(connection: Connection) -> bool:
-    """Let no batch of other libraries' spans in until this transaction ends. False if there were such before: any call
-    may be one that they describe."""
+def lock_own_calls(connection: Connection) -> Callable[[], bool]:
+    """Let no batch of other libraries' spans in until this transaction ends.
+
+    Returns what tells whether there were none before; otherwise any call may be one that they describe. Ask it once the
+    pipeline around this, if there is one, has ended.
+    """
     connection.execute(_SQL["share_links"], (_LOCK,))
-    return connection.execute(_SQL["no_foreign_calls"]).fetchone() == (True,)
+    told = connection.execute(_SQL["no_foreign_calls"])
+    return lambda: told.fetchone() == (True,)
 
 
 def resolve_calls(

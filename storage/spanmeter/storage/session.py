@@ -1,12 +1,16 @@
 """A database session made ready for writing: durable commits, bounded waits, staging tables."""
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import timedelta
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
+from psycopg import Pipeline, Transaction, errors
+
+from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
-from spanmeter.storage.calls import MustGoAlone
+from spanmeter.storage.calls import MustGoAlone, lock_own_calls
 from spanmeter.storage.connection import connect, database_errors
 from spanmeter.storage.copying import prepare_copying
 from spanmeter.storage.metered import Metered, quarantined_span
@@ -69,7 +73,7 @@ class WriterSession:
         unsafe = self.connection.execute(_SQL["unsafe_settings"]).fetchall()
         self.unsafe_settings: Sequence[str] = [name for (name,) in unsafe]
         """The server's settings under which a commit may not survive a power failure."""
-        prepare_copying(self.connection)
+        prepare_copying(self.connection.adapters)
         self._events = StagedEvents(self.connection)
         self._rejected = Staging(self.connection, "rejected_spans", _REJECTED, "insert_rejected")
 
@@ -81,13 +85,41 @@ class WriterSession:
         durable: Durable = "now",
     ) -> Committed:
         """Commit all of it in one transaction."""
-        foreign = has_foreign([metered.event for metered in batch])
+        alone = foreign = has_foreign([metered.event for metered in batch])
+        if batch and not foreign:
+            try:
+                return self._commit_own(batch, rejected, producers, durable)
+            except errors.UniqueViolation:
+                # Something is known. To begin anew costs little then, and a savepoint would cost as much every time.
+                pass
+            except MustGoAlone:
+                alone = True
         try:
             with self._transaction(durable):
-                return self._add(batch, rejected, producers, foreign=foreign, alone=foreign)
+                add = partial(self._events.add, foreign=foreign, alone=alone)
+                return self._add(batch, rejected, producers, add)
         except MustGoAlone:
             with self._transaction(durable):
-                return self._add(batch, rejected, producers, foreign=foreign, alone=True)
+                add = partial(self._events.add, foreign=foreign, alone=True)
+                return self._add(batch, rejected, producers, add)
+
+    def _commit_own(
+        self,
+        batch: Sequence[Metered],
+        rejected: Sequence[RejectedSpan],
+        producers: Mapping[str, Producer],
+        durable: Durable,
+    ) -> Committed:
+        """Commit events of our own spans as new ones, unless there are other libraries'. Raises UniqueViolation where
+        something is known, and MustGoAlone."""
+        with ExitStack() as until_end:
+            with self._pipeline():
+                until_end.enter_context(self._transaction(durable))
+                are_only_ours = lock_own_calls(self.connection)
+            if are_only_ours():
+                return self._add(batch, rejected, producers, self._events.add_new)
+            add = partial(self._events.add, foreign=False, alone=False)
+            return self._add(batch, rejected, producers, add)
 
     def refusals(self, batch: Sequence[Metered]) -> dict[int, str]:
         """The places of those that are refused for what they hold, and why; nothing is committed (see `refusals`)."""
@@ -95,24 +127,25 @@ class WriterSession:
 
     @contextmanager
     def _transaction(self, durable: Durable) -> Generator[None]:
-        with self.connection.transaction():
+        # Not by connection.transaction(), which would keep up the pipeline that it begins in.
+        with Transaction(self.connection):
             if durable in _DURABLE:
                 self.connection.execute(_SQL[_DURABLE[durable]])
             yield
+
+    def _pipeline(self) -> AbstractContextManager[object]:
+        """Statements are sent together, and answered at its end; one by one where libpq cannot, before 14."""
+        return self.connection.pipeline() if Pipeline.is_supported() else nullcontext()
 
     def _add(
         self,
         batch: Sequence[Metered],
         rejected: Sequence[RejectedSpan],
         producers: Mapping[str, Producer],
-        *,
-        foreign: bool,
-        alone: bool,
+        add: Callable[[Sequence[UsageEvent]], Added],
     ) -> Committed:
-        added, kept = NOTHING, 0
-        if batch:
-            events = [metered.event for metered in batch]
-            added = self._events.add(events, foreign=foreign, alone=alone)
+        added = add([metered.event for metered in batch]) if batch else NOTHING
+        kept = 0
         spans = [
             *rejected,
             *(quarantined_span(batch[at], reason) for at, reason in added.quarantined.items()),

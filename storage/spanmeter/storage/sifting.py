@@ -1,20 +1,17 @@
 """A batch that was refused as a whole is booked in parts, but for the rows that are the reason."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from spanmeter.storage.faults import BatchRefused
 from spanmeter.storage.metered import QUARANTINED, REFUSED, Metered, Refused
 from spanmeter.storage.session import Committed
 
-PATIENCE: Final = 5.0
-"""Seconds without anything booked after which what is left counts as refused: it can be redriven, and those who wait
-for the writer cannot wait for ever."""
-
 
 class Sifting:
     """Books the rows of `batch` that can be; `parts` are the commits, and `refused` the rows that cannot.
+
+    A row is refused for what was said of it when it was tried by itself, and for nothing else: however long it takes, a
+    good row is booked.
 
     `commit` books some rows or raises BatchRefused; `faults` tries some rows each by itself, and returns those that are
     refused, by their place among these, and why: none if it cannot tell.
@@ -29,13 +26,12 @@ class Sifting:
         self._batch = batch
         self._commit = commit
         self._faults = faults
-        self._progress = time.monotonic()
         self.parts: list[Committed] = []
         self.refused: list[Refused] = []
 
     def divide(self, places: Sequence[int], error: BatchRefused) -> None:
         """Book the events at these places, which were refused together."""
-        if len(places) == 1 or time.monotonic() - self._progress > PATIENCE:
+        if len(places) == 1:
             self._refuse(places, str(error))
         elif found := self._faults(self._events(places)):
             for place, detail in found.items():
@@ -54,7 +50,6 @@ class Sifting:
         except BatchRefused as error:
             self.divide(places, error)
         else:
-            self._progress = time.monotonic()
             self.parts.append(part)
             self.refused += quarantined(part, places)
 

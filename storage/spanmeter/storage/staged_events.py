@@ -5,17 +5,17 @@ into the ledger. For any other batch, what tells calls apart is staged first; it
 calls was described before, and otherwise staged, and inserted past what is booked.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from psycopg import errors, sql
 
 from spanmeter.metering.resolution import Key
-from spanmeter.metering.same_call import as_duplicate, call_key, is_ours
+from spanmeter.metering.same_call import as_duplicate, call_key, is_ours, reported_usage
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage import statements
-from spanmeter.storage.calls import lock_own_calls, resolve_calls
+from spanmeter.storage.calls import resolve_calls
 from spanmeter.storage.connection import Connection
 from spanmeter.storage.copying import copy_rows
 from spanmeter.storage.metered import CONFLICT, DROPPED
@@ -48,10 +48,12 @@ _COUNTS_ITSELF: Final = (None, None, None)
 
 COMPARED: Final = (
     *("tenant_id", "account_type", "provider", "operation", "request_model", "response_model"),
-    *("response_id", "region", "service_tier", "byok", "attempt", "status"),
+    *("response_id", "region", "service_tier", "byok", "attempt", "status", "usage_source"),
+)
+COUNTS: Final = (
     *("input_tokens", "cache_read_input_tokens", "cache_write_input_tokens", "cache_write_by_ttl"),
     *("output_tokens", "reasoning_output_tokens", "audio_input_tokens", "audio_output_tokens"),
-    *("image_input_tokens", "image_output_tokens", "quantities", "usage_source"),
+    *("image_input_tokens", "image_output_tokens", "quantities"),
 )
 """What the same span must say each time: who is charged and for what. Descriptive text may be cut on the way."""
 
@@ -77,14 +79,26 @@ class StagedEvents:
         columns = (*UsageEvent._fields, *_DUPLICATE_OF)
         self._staging = Staging(connection, "usage_events", columns, "insert_events", _NOTES)
         self._conflicts = _SQL["conflicts"].format(
-            booked=_columns("booked"), staged=_columns("staged")
+            booked=_columns("booked", COMPARED),
+            staged=_columns("staged", COMPARED),
+            booked_counts=_columns("booked", COUNTS),
+            staged_counts=_columns("staged", COUNTS),
         )
+
+    def add_new(self, events: Sequence[UsageEvent]) -> Added:
+        """Add events of our own in the transaction under way, after `lock_own_calls`, where no others are known.
+
+        Raises UniqueViolation where a call or an event is known: the transaction is to be begun anew, for `add`.
+        """
+        calls = map(call_key, events)
+        noted = sorted((call, *event[:3]) for call, event in zip(calls, events, strict=True))
+        copy_rows(self._connection, "provider_calls", _CALLS, noted)
+        self._staging.copy(sorted(events, key=_order), UsageEvent._fields)
+        return Added(len(events), 0, {})
 
     def add(self, events: Sequence[UsageEvent], *, foreign: bool, alone: bool) -> Added:
         """Add the events in the transaction under way. Raises MustGoAlone unless `alone`."""
         calls = [call_key(event) for event in events]
-        if not (foreign or alone) and self._copied_as_new(events, calls):
-            return Added(len(events), 0, {})
         self._staging.stage(
             ((*_telling(event), place, calls[place]) for place, event in enumerate(events)),
             (*_TELLING, *_NOTES),
@@ -95,7 +109,9 @@ class StagedEvents:
             return Added(len(events), 0, {})
         self._restage(events, calls, duplicates, resolved.dropped)
         inserted = self._staging.insert()
-        conflicts = self._conflicting(events) if inserted < len(events) else []
+        conflicts: list[int] = []
+        if inserted < len(events):
+            conflicts = self._conflicting(events, calls, resolved.dropped)
         quarantined = {
             **dict.fromkeys(resolved.dropped, DROPPED),
             **dict.fromkeys(conflicts, CONFLICT),
@@ -106,21 +122,10 @@ class StagedEvents:
         """The events that are refused for what they hold, by their place (see `refusals`)."""
         return refusals(self._connection, self._staging, events)
 
-    def _copied_as_new(self, events: Sequence[UsageEvent], calls: Sequence[bytes]) -> bool:
-        """Copy calls and events of our own, unless one is known, or may be another library's: then none."""
-        if not lock_own_calls(self._connection):
-            return False
-        noted = sorted((call, *event[:3]) for call, event in zip(calls, events, strict=True))
-        return self._copied(events, noted)
-
-    def _copied(
-        self, events: Sequence[UsageEvent], calls: Sequence[tuple[object, ...]] = ()
-    ) -> bool:
-        """Copy the events into the ledger, and note `calls`, unless one of them is there: then none."""
+    def _copied(self, events: Sequence[UsageEvent]) -> bool:
+        """Copy the events into the ledger, unless one of them is there: then none."""
         try:
             with self._connection.transaction():
-                if calls:
-                    copy_rows(self._connection, "provider_calls", _CALLS, calls)
                 self._staging.copy(sorted(events, key=_order), UsageEvent._fields)
         except errors.UniqueViolation:
             return False
@@ -148,7 +153,12 @@ class StagedEvents:
         )
         self._staging.stage(rows, (*UsageEvent._fields, *_NOTES, *_DUPLICATE_OF))
 
-    def _conflicting(self, events: Sequence[UsageEvent]) -> list[int]:
+    def _conflicting(
+        self, events: Sequence[UsageEvent], calls: Sequence[bytes], dropped: Collection[int]
+    ) -> list[int]:
+        """The events whose key is booked with something else. What they bring of calls is forgotten."""
+        told = [event._replace(raw_usage=reported_usage(event)) for event in events]
+        self._restage(told, calls, {}, dropped)
         times = [event.time for event in events]
         bounds = {"earliest": min(times), "latest": max(times)}
         places = [place for (place,) in self._connection.execute(self._conflicts, bounds)]
@@ -162,5 +172,5 @@ def has_foreign(events: Sequence[UsageEvent]) -> bool:
     return not all(map(is_ours, events))
 
 
-def _columns(table: str) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(table, name) for name in COMPARED)
+def _columns(table: str, names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(table, name) for name in names)

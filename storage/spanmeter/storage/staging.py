@@ -44,11 +44,11 @@ class Staging:
         create = _LEDGER["create_staging"]
         connection.execute(create.format(staging=staging, columns=definitions))
 
-    def stage(self, rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
+    def stage(self, rows: Iterable[tuple[object, ...]], columns: Sequence[str]) -> None:
         """Stage `rows` of these columns, notes among them; the end of the transaction clears them."""
         self._copy(self._staging, rows, columns)
 
-    def copy(self, rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
+    def copy(self, rows: Iterable[tuple[object, ...]], columns: Sequence[str]) -> None:
         """Copy `rows` into the table itself, past the staging table: it must have none of them.
 
         Raises UniqueViolation where it has.
@@ -59,7 +59,7 @@ class Staging:
         """Move what is staged into the table, once in a transaction; return how many rows were new."""
         return self._connection.execute(self._insert).rowcount
 
-    def _copy(self, table: str, rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
+    def _copy(self, table: str, rows: Iterable[tuple[object, ...]], columns: Sequence[str]) -> None:
         copy_rows(self._connection, table, {name: self._types[name] for name in columns}, rows)
 
 

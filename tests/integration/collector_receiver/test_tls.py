@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
@@ -86,12 +88,18 @@ def test_fault_17_who_shows_a_certificate_of_the_authority_is_let_in(
     assert len(Ledger(plain_dsn).spans()) == 2
 
 
-@pytest.mark.parametrize("shown", ["no certificate", "one of another authority"])
+@pytest.mark.parametrize(
+    "shown", ["no certificate", "one of another authority", "one that has expired"]
+)
 def test_fault_17_who_shows_no_certificate_of_the_authority_is_not(
     served: Collector, authority: trustme.CA, plain_dsn: str, shown: str
 ) -> None:
-    stranger = trustme.CA().issue_cert("sender.example")
-    client = None if shown == "no certificate" else stranger
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    client = {
+        "no certificate": None,
+        "one of another authority": trustme.CA().issue_cert("sender.example"),
+        "one that has expired": authority.issue_cert("sender.example", not_after=yesterday),
+    }[shown]
 
     with pytest.raises(grpc.RpcError) as refused:
         export(served, authority, client)
@@ -100,6 +108,33 @@ def test_fault_17_who_shows_no_certificate_of_the_authority_is_not(
         post(served, authority, client)
 
     assert Ledger(plain_dsn).spans() == []
+
+
+@pytest.mark.parametrize("port", ["grpc", "http"])
+def test_fault_17_who_insists_on_an_old_version_is_not_let_in(
+    served: Collector, authority: trustme.CA, port: str
+) -> None:
+    """As somebody in between would have two that speak newer ones do."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    authority.issue_cert("sender.example").configure_cert(context)
+    address: str = getattr(served.addresses, port)
+    host, _, number = address.rpartition(":")
+
+    def agreed() -> str | None:
+        with (
+            socket.create_connection((host, int(number)), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as secure,
+        ):
+            return secure.version()
+
+    assert agreed() == "TLSv1.3"
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    # Otherwise OpenSSL would not even ask for it.
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION|UNEXPECTED_EOF"):
+        agreed()
 
 
 def test_fault_17_who_speaks_plainly_is_not_let_in(served: Collector, plain_dsn: str) -> None:

@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -159,6 +160,34 @@ def test_other_numbers_under_a_known_key_are_set_aside(dsn: str, other: dict[str
         true = event(response_id=changed.response_id)
         assert writer.write(metered(true)).same_call == 0
     assert booked_sums(dsn) == sums_of([first, neighbour, true])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        calls_described.by_id,
+        calls_described.parent_and_child,
+        calls_described.an_estimate_and_a_count,
+    ],
+)
+@pytest.mark.parametrize("other", [{"input_tokens": 5000}, {"tenant_id": "globex"}])
+def test_a_further_description_with_other_numbers_is_set_aside(
+    dsn: str, kind: Callable[[], Described], other: dict[str, Any]
+) -> None:
+    """What counts stays as it is, and so does a description that is sent again as it was."""
+    spans, counted = kind()
+    (described,) = [span for span in spans if span not in counted]
+    changed = described._replace(**other)
+    with LedgerWriter(dsn) as writer:
+        for span in spans:
+            writer.write(metered(span))
+        again = writer.write(metered(*spans))
+        assert (again.inserted, again.duplicates, again.refused) == (0, len(spans), ())
+        written = writer.write(metered(changed))
+
+    assert [each.reason for each in written.refused] == [CONFLICT]
+    assert (written.inserted, written.rejected) == (0, 1)
+    assert booked_sums(dsn) == sums_of(counted)
 
 
 def test_a_row_is_booked_once_even_when_its_identity_was_forgotten(dsn: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Generator, Sequence
 from datetime import timedelta
@@ -11,7 +12,6 @@ import pytest
 
 from booking import NOON, event, metered, query
 from spanmeter.metering.usage_event import UsageEvent
-from spanmeter.storage import sifting
 from spanmeter.storage.errors import DatabaseUnavailable
 from spanmeter.storage.ledger import LedgerWriter, Written
 from spanmeter.storage.metered import REFUSED
@@ -113,23 +113,40 @@ def test_rows_that_cannot_even_be_staged_are_found_beside_others(
     assert written.inserted == 30
 
 
-def test_a_fault_of_ours_in_every_row_ends_after_some_patience(
+def test_a_fault_of_ours_in_every_row_is_found_in_each(
     plain_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is left then is set aside as well, to be redriven: nobody behind it waits for ever."""
+    """They are set aside, to be redriven: nobody behind them waits for ever."""
 
     def faulty(event: UsageEvent) -> NoReturn:
         raise ZeroDivisionError
 
     monkeypatch.setattr("spanmeter.storage.staged_events.call_key", faulty)
-    monkeypatch.setattr(sifting, "PATIENCE", 0.1)
     with LedgerWriter(plain_dsn) as writer:
-        written = writer.write(metered(*batch(["acme"] * GROUP)))
+        written = writer.write(metered(*batch(["acme"] * 200)))
         monkeypatch.undo()
         assert writer.write(metered(event())).inserted == 1
 
-    assert refused_places(written) == list(range(GROUP))
-    assert written.rejected == GROUP
+    assert refused_places(written) == list(range(200))
+    assert written.rejected == 200
+
+
+def test_no_good_row_is_set_aside_because_the_database_is_slow(
+    plain_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour passes with every look at the clock; only what PostgreSQL says of a row by itself counts."""
+    hours = itertools.count(step=3600.0)
+    query(plain_dsn, CLOSED)
+    events, bad = with_some_good(64, 2)
+    # One that cannot be staged, so that the others cannot be told apart at once and are divided again and again.
+    events[3] = events[3]._replace(feature="\ud800")
+    with LedgerWriter(plain_dsn) as writer:
+        monkeypatch.setattr(time, "monotonic", lambda: next(hours))
+        written = writer.write(metered(*events))
+        monkeypatch.undo()
+
+    assert refused_places(written) == bad
+    assert written.inserted == 32
 
 
 def test_want_of_memory_is_no_fault_of_a_row(

@@ -1,4 +1,4 @@
-"""The compiled decoder is made where it can be, used where it fits, and missed by nobody where it is not."""
+"""What is compiled is made where it can be, used where it fits, and missed by nobody where it is not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from types import ModuleType
 import pytest
 
 REPOSITORY = Path(__file__).parents[3]
-SOURCE = REPOSITORY / "collector_receiver/spanmeter/collector_receiver/_otlp.c"
+SOURCES = sorted(path for path in REPOSITORY.glob("*/spanmeter/*/_*.c"))
+SOURCE = SOURCES[0]
+WAYS = (
+    "decode.DECODER",
+    "copying.PACKER",
+    "row_templates.COMPILED",
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +37,13 @@ def hook() -> ModuleType:
 def in_use(*statements: str, **environ: str) -> str:
     """What a process of this environment prints after these statements and the import."""
     code = "; ".join(
-        [*statements, "from spanmeter.collector_receiver import decode", "print(decode.DECODER)"]
+        [
+            *statements,
+            "from spanmeter.collector_receiver import decode",
+            "from spanmeter.metering import row_templates",
+            "from spanmeter.storage import copying",
+            f"print({', '.join(WAYS)})",
+        ]
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -43,14 +55,19 @@ def in_use(*statements: str, **environ: str) -> str:
     return done.stdout.strip() + done.stderr.strip()
 
 
-def test_it_compiles_without_a_warning(hook: ModuleType, tmp_path: Path) -> None:
+def test_everything_in_c_is_built(hook: ModuleType) -> None:
+    assert sorted(REPOSITORY / source for source in hook.SOURCES) == SOURCES
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_it_compiles_without_a_warning(hook: ModuleType, tmp_path: Path, source: Path) -> None:
     if (
         shutil.which("cc") is None
         or not (Path(sysconfig.get_path("include")) / "Python.h").exists()
     ):
         pytest.skip("no C compiler, or no Python.h")
 
-    problem = hook.compiled(SOURCE, tmp_path / "_otlp.abi3.so", "-Wall", "-Wextra", "-Werror")
+    problem = hook.compiled(source, tmp_path / "built.abi3.so", "-Wall", "-Wextra", "-Werror")
 
     assert problem is None
 
@@ -76,13 +93,16 @@ def test_what_does_not_compile_is_gone_without_too(
 
 
 def test_python_can_be_asked_for() -> None:
-    assert in_use(SPANMETER_PURE_PYTHON="1") == "python"
+    assert in_use(SPANMETER_PURE_PYTHON="1") == "python psycopg False"
 
 
-def test_without_the_module_python_decodes() -> None:
-    hide = "sys.modules['spanmeter.collector_receiver._otlp'] = None"
+def test_without_the_modules_python_does_the_same() -> None:
+    hidden = [
+        f"sys.modules['spanmeter.{name}'] = None"
+        for name in ("collector_receiver._otlp", "metering._row_templates", "storage._copying")
+    ]
 
-    assert in_use("import sys", hide, SPANMETER_PURE_PYTHON="0") == "python"
+    assert in_use("import sys", *hidden, SPANMETER_PURE_PYTHON="0") == "python psycopg False"
 
 
 def test_a_module_of_another_version_is_not_used_and_that_is_said() -> None:

@@ -1,7 +1,10 @@
 """A span like an earlier one becomes the row that it would have become without it."""
 
+import gc
+import sys
 from collections.abc import Mapping
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -16,7 +19,7 @@ from spanmeter.metering.call_cost import CallCosts
 from spanmeter.metering.called import read_called
 from spanmeter.metering.meter import Meter
 from spanmeter.metering.rates import Rates
-from spanmeter.metering.row_templates import REMEMBERED, RowTemplates
+from spanmeter.metering.row_templates import AT_ONCE, REMEMBERED, RowTemplates
 from spanmeter.metering.span import AttributeValue, Span
 from spanmeter.metering.unmeterable import Unmeterable
 from spanmeter.metering.usage_event import UsageEvent
@@ -69,7 +72,10 @@ FIELDS = st.fixed_dictionaries(
 
 
 def outcome(meter: Meter, one: Span) -> UsageEvent | tuple[str, str] | None:
-    """What comes of a span, a refusal included."""
+    """What comes of a span, a refusal included: by a template where it has one."""
+    usual = meter.usual([one], NOW)
+    if usual:
+        return usual[0]
     try:
         return meter.meter(one, NOW)
     except Unmeterable as refusal:
@@ -87,6 +93,24 @@ def test_what_came_before_changes_nothing(
 
     # Spelled out: 1, 1.0 and True are equal.
     assert repr(outcome(experienced, then)) == repr(outcome(Meter(RATES), then))
+
+
+@given(CHANGES, st.lists(st.tuples(CHANGES, FIELDS), max_size=3))
+def test_the_compiled_way_is_no_other(
+    earlier: dict[str, Any], several: list[tuple[dict[str, Any], dict[str, Any]]]
+) -> None:
+    meter = Meter(RATES)
+    first = span({**USUAL, **earlier})
+    outcome(meter, first)
+    spans = [first]
+    spans += [
+        span({**USUAL, **earlier, **changes})._replace(**fields) for changes, fields in several
+    ]
+    known = meter._templates  # pyright: ignore[reportPrivateUsage]
+    expected = [*takewhile(bool, (known.event(one, NOW) for one in spans))]
+
+    assert repr(known.events(spans, NOW)) == repr(expected)
+    assert repr(known.events(spans, NOW, len(expected))) == "[]"
 
 
 @given(st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 300), st.integers(0, 300))
@@ -214,3 +238,26 @@ def test_no_more_templates_are_kept_than_there_is_room_for() -> None:
         learn(found, span({**USUAL, "usage.dimension.region": f"region-{number}"}))
 
     assert 0 < len(found) <= REMEMBERED
+
+
+def test_only_so_many_are_filled_in_at_once() -> None:
+    assert len(templates().events([span(USUAL)] * (2 * AT_ONCE), NOW, AT_ONCE // 2)) == AT_ONCE
+
+
+def test_filling_in_leaves_nothing_behind() -> None:
+    found = templates()
+    spans = [span({**USUAL, "user.id": f"u-{number}"}) for number in range(30)]
+    spans.append(span({**USUAL, "usage.attempt": True}))
+    assert len(found.events(spans, NOW)) == 30
+
+    def fill_all() -> int:
+        for _ in range(30):
+            found.events(spans, NOW)
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    fill_all()
+    before = fill_all()
+
+    # A single object lost at each row would be 900 blocks.
+    assert max(fill_all() for _ in range(4)) - before < 200

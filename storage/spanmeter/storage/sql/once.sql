@@ -191,12 +191,15 @@ WHERE (trace_id, span_id, time) = (%(trace_id)s, %(span_id)s, %(time)s)
 ON CONFLICT (adjustment_id, time) DO NOTHING;
 
 -- conflicts --
--- Staged events whose key is booked with other numbers, or for another tenant. Costs may differ: rates change.
+-- Staged events whose key is booked with other numbers, or for another tenant. Costs may differ: rates change. A further
+-- description of a call has no counts in the ledger, but what it reported; the staged events have that, and their counts.
 SELECT staged.place
 FROM staged_usage_events AS staged JOIN usage_events AS booked USING (trace_id, span_id, time)
 WHERE booked.time BETWEEN %(earliest)s AND %(latest)s
-    AND staged.duplicate_of_trace_id IS NULL AND booked.duplicate_of_trace_id IS NULL
-    AND ({booked}) IS DISTINCT FROM ({staged})
+    AND CASE WHEN booked.duplicate_of_trace_id IS NULL
+        THEN ({booked}, {booked_counts}) IS DISTINCT FROM ({staged}, {staged_counts})
+        ELSE ({booked}, booked.raw_usage) IS DISTINCT FROM ({staged}, staged.raw_usage)
+    END
 ORDER BY place;
 
 -- release_calls --
