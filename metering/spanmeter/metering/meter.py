@@ -19,7 +19,7 @@ from spanmeter.metering.outcome import Outcome, read_outcome, was_refused
 from spanmeter.metering.quantities import check_parts, read_quantities
 from spanmeter.metering.rates import Rates
 from spanmeter.metering.raw_usage import raw_usage
-from spanmeter.metering.reading import MAX_TEXT, mended, text
+from spanmeter.metering.reading import MAX_TEXT, descriptive, mended, text
 from spanmeter.metering.reads import READS, reads_of
 from spanmeter.metering.row_templates import RowTemplates
 from spanmeter.metering.span import Attributes, Span
@@ -64,6 +64,8 @@ class Told(NamedTuple):
     scope_version: str
     key_id: str | None = None
     """The API key it was sent with: of the transport, not of the span."""
+    budget_leases: str | None = None
+    """What it drew on of budgets."""
 
 
 GROUPS: Final = (When, Who, Called, Outcome, Tokens, Counted, Charge, Told)
@@ -134,6 +136,9 @@ class Meter:
         facts = Facts(declared, who, called, outcome, bool(tokens.output_tokens), source)
         charge = _charge(self._rules, facts, cost)
         told = _told(call.dialect, span.scope_name[:MAX_TEXT], span.scope_version[:MAX_TEXT])
+        if names.USAGE_BUDGET_LEASES in span.attributes:
+            leases = descriptive(span.attributes, names.USAGE_BUDGET_LEASES)
+            told = told._replace(budget_leases=leases)
         event = UsageEvent._make(
             (*when, *who, *called, *outcome, *tokens, *counted, *charge, *told)
         )

@@ -35,14 +35,16 @@ COUNTS: Final = (
     names.REASONING_OUTPUT_TOKENS,
 )
 
-OWN: Final = frozenset(
-    {*WHO, names.RESPONSE_ID, *COUNTS, names.TIME_TO_FIRST_CHUNK, names.USAGE_RAW}
-)
+COPIED: Final = (*WHO, names.RESPONSE_ID, names.USAGE_BUDGET_LEASES)
+"""Attributes whose text is the row's."""
+
+OWN: Final = frozenset({*COPIED, *COUNTS, names.TIME_TO_FIRST_CHUNK, names.USAGE_RAW})
 """Attributes whose values are each span's own."""
 
 UNREAD: Final = frozenset(
     {
         names.PRODUCER_SEQUENCE,
+        names.USAGE_BUDGETS_OVER,
         names.RESPONSE_FINISH_REASONS,
         names.REQUEST_STREAM,
         names.SERVER_ADDRESS,
@@ -87,6 +89,7 @@ _OUTPUT: Final = slice(_place("output_tokens"), _place("reasoning_output_tokens"
 _QUANTITIES: Final = _place("quantities")
 _RAW_USAGE: Final = _place("raw_usage")
 _COST: Final = _place("cost")
+_BUDGET_LEASES: Final = _place("budget_leases")
 
 _Getter = Callable[[Attributes], tuple[Any, ...]]
 _Origin = tuple[str, ...]
@@ -98,7 +101,7 @@ class _Layout:
     __slots__ = ("deciding", "numbers", "texts")
 
     def __init__(self, present: Sequence[str]) -> None:
-        copied = [name for name in (*WHO, names.RESPONSE_ID) if name in present]
+        copied = [name for name in COPIED if name in present]
         others = [name for name in present if name not in OWN and name not in UNREAD]
         self.texts = _getter([*copied, *(name for name in others if name not in NUMBERS)])
         """What has to be text."""
@@ -243,6 +246,7 @@ class RowTemplates:
         row[_CACHE_WRITE_BY_TTL], row[_QUANTITIES] = {}, {}
         row[_RAW_USAGE] = raw_usage(attributes)
         row[_COST] = cost
+        row[_BUDGET_LEASES] = attributes.get(names.USAGE_BUDGET_LEASES)
         return UsageEvent._make(row)
 
     def _is_received_in_time(self, began: int, now: datetime) -> bool:
