@@ -117,6 +117,16 @@ class Meter:
         call = call_of(span)
         return None if call is None else self._metered(span, call, now)
 
+    def cost_of_tokens(
+        self, called: Called, tokens: Tokens, at: datetime, tenant: str | None
+    ) -> tuple[Decimal, str] | None:
+        """What a call that used these tokens would cost, and the currency; `None` where it is unpriced."""
+        found = self._costs.of(
+            called, priced_quantities(tokens, {}), at, by_model=False, tenant=tenant
+        )
+        amount = found.cost.amount
+        return None if amount is None else (amount, found.currency)
+
     def _metered(self, span: Span, call: Call, now: datetime) -> UsageEvent:
         attributes, tenant_place = self._attribution.found(call.attributes, span.resource)
         prefixed = _prefixed(attributes)

@@ -35,15 +35,21 @@ class BudgetVersion(NamedTuple):
     login: str
 
 
-def read_book(connection: Connection) -> BudgetBook:
-    """All budgets as they are now. One that this release cannot read is logged and left out."""
+def book_version(connection: Connection) -> str:
+    """Another one whenever anything was laid down since."""
     with database_errors():
         state = connection.execute(_SQL["state"]).fetchone()
+    return ".".join("0" if each is None else str(each) for each in state or ())
+
+
+def read_book(connection: Connection) -> BudgetBook:
+    """All budgets as they are now. One that this release cannot read is logged and left out."""
+    version = book_version(connection)
+    with database_errors():
         defined = connection.execute(_SQL["in_force"]).fetchall()
         zones = _zones(connection)
         increases = [Increase._make(row) for row in connection.execute(_SQL["increases"])]
     budgets = {name: budget for name, each in defined if (budget := _read(name, each)) is not None}
-    version = ".".join("0" if each is None else str(each) for each in state or ())
     return BudgetBook(version, budgets, zones, increases)
 
 

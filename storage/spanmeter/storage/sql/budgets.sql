@@ -4,7 +4,10 @@ SELECT pg_advisory_xact_lock(%s);
 
 -- state --
 -- What tells whether anything was laid down since.
-SELECT (SELECT max(version) FROM budget_versions), (SELECT max(number) FROM tenant_time_zones);
+SELECT
+    (SELECT max(version) FROM budget_versions),
+    (SELECT max(number) FROM tenant_time_zones),
+    (SELECT max(increase_id) FROM budget_increases);
 
 -- in_force --
 -- The budgets in force.
