@@ -283,6 +283,8 @@ class Admission:
         asked_in = self._asked_in.get(id(wallet))
         wallet.wait(id(self), amount)
         self._waiting_at[id(wallet)] = wallet
+        if asked_in is None and wallet.is_known_short_of(amount):
+            return True
         if asked_in is None:
             # The exchange that is under way may not have asked for this one.
             self._asked_in[id(wallet)] = self._guard.begun + 1

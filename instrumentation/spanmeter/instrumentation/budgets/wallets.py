@@ -16,6 +16,9 @@ IDLE: Final = 3.0
 ROTATION: Final = 30.0
 """Seconds after which a lease is closed: what was reckoned wrong of its calls is forgotten with it."""
 
+NEWS: Final = 0.5
+"""Seconds for which calls go by what the collector has said of a counter that is used up."""
+
 MAX_LEASES: Final = 64
 """Told of at a time; the collector takes no more."""
 
@@ -49,6 +52,7 @@ class Wallet:
         self.resets_at: datetime | None = None
         self.answered = 0
         """The number of the latest exchange that has told of it."""
+        self._answered_at = 0.0
         self._lock = threading.Lock()
         self._lease: Lease | None = None
         self._closed: dict[str, Lease] = {}
@@ -109,6 +113,10 @@ class Wallet:
         """What was left when the collector last told, with what is free here."""
         return max(0, self._free) + max(0, self.left)
 
+    def is_known_short_of(self, amount: int) -> bool:
+        """Whether the collector has said a moment ago that there is less."""
+        return time.monotonic() - self._answered_at < NEWS and amount > self.available
+
     @property
     def must_return(self) -> bool:
         """Whether others wait for what lies idle here."""
@@ -163,7 +171,7 @@ class Wallet:
             self._forget_settled()
             lease, window = self._lease, answer["window"] if resets_at else None
             if lease is None or lease.lease_id != answer["into"]:
-                self.answered = number
+                self._answered(number)
                 return False
             if lease.window is not None and lease.window != window:
                 self._close(lease)
@@ -173,8 +181,12 @@ class Wallet:
             self._lives_until = lives_until
             ends_in = answer["ends_in"]
             self._ends_at = float("inf") if ends_in is None else time.monotonic() + ends_in
-            self.answered = number
+            self._answered(number)
             return False
+
+    def _answered(self, number: int) -> None:
+        self.answered = number
+        self._answered_at = time.monotonic()
 
     def _told_leases(self) -> list[dict[str, Any]]:
         # What is closed and not told of now is told of next time.
