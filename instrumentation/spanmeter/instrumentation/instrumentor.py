@@ -41,7 +41,8 @@ class Request(NamedTuple):
     it is JSON. `region` is where it is served, if the address says. `is_sent` is whether it has left
     already. `ask_for_usage` may change the request so that the provider reports usage in its
     stream; it says whether it has, so that the event that it caused is kept from the application.
-    `rewrite` puts another body in place of the request's, `rename` another model: it returns the body that this makes.
+    `rewrite` puts another body in place of the request's. `rename` puts another model: given the body, it returns the
+    one that this makes. Without them the request stays as it is.
     """
 
     endpoint: Endpoint
@@ -56,7 +57,7 @@ class Request(NamedTuple):
     is_sent: bool = False
     ask_for_usage: Callable[[], bool] | None = None
     rewrite: Callable[[Json], None] | None = None
-    rename: Callable[[str], Json] | None = None
+    rename: Callable[[str, Json], Json] | None = None
 
 
 Begin = Callable[[Request], Call | None]

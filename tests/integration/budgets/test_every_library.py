@@ -139,6 +139,10 @@ def _read(form: Any, client: Any) -> None:
         list(stream)
 
 
+def _speak(speak: Callable[[Any, str], object], client: Any) -> None:
+    speak(client, "words")
+
+
 def _of_others() -> Generator[tuple[str, Call]]:
     tables: list[tuple[str, Opened, Mapping[str, Callable[[Any], object]]]] = [
         ("groq", _groq, test_groq.WHOLE),
@@ -154,10 +158,7 @@ def _of_others() -> Generator[tuple[str, Call]]:
         (
             "openai, speech",
             _openai,
-            {
-                name: lambda c, speak=speak: speak(c, "words")
-                for name, speak in test_openai_media.SPEAK.items()
-            },  # type: ignore[misc]
+            {name: partial(_speak, speak) for name, speak in test_openai_media.SPEAK.items()},
         ),
         (
             "mistral",

@@ -118,10 +118,14 @@ class Admission:
             self.give_up()
 
     def is_next(self) -> bool:
-        """Whether another attempt begins that has to be decided about before it is made."""
+        """Whether another attempt begins that has to be decided about before it is made. What it asks for is written by
+        now, and stays."""
         if self._is_over:
             self._renew()
-        return not self.is_decided
+        if self.is_decided:
+            return False
+        self.request = self.request._replace(rewrite=None, rename=None)
+        return True
 
     def take(self) -> Reservation | None:
         """What an attempt that begins now has taken. Raises where it does not fit."""

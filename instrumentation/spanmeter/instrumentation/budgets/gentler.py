@@ -58,7 +58,7 @@ def _downgrade(request: "Request", rule: Rule) -> None:
     cheaper = rule.models.get(request.model or "")
     if cheaper is None or cheaper == request.model or request.rename is None:
         return
-    body = request.rename(cheaper)
+    body = request.rename(cheaper, request.body)
     raise Gentler(request._replace(model=cheaper, body=body))
 
 

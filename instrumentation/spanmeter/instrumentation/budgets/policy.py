@@ -134,4 +134,6 @@ class _Scopes:
 
 
 def _whose(rule: Rule, each: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {each.get(name, value)}" for name, value in rule.scope.items())
+    return ", ".join(
+        f"{name} {each.get(name, value)}" for name, value in sorted(rule.scope.items())
+    )
