@@ -11,12 +11,17 @@ import json
 import sys
 import time
 from collections import Counter
+from uuid import uuid4
 
 import openai
 
 from spanmeter.instrumentation import BudgetExceeded, instrument, usage
 
 ACME, GLOBEX = 48, 16
+
+MODELS = {"acme": "gpt-4o", "globex": "gpt-4o-mini"}
+"""By which the provider's books tell them apart."""
+
 PERSISTENCE = 20.0
 """Seconds of nothing but refusals."""
 
@@ -27,9 +32,10 @@ slowest_refusal = [0.0]
 async def call(client: openai.AsyncOpenAI, tenant: str) -> None:
     with usage(tenant_id=tenant):
         await client.chat.completions.create(
-            model="gpt-5-pro",
+            model=MODELS[tenant],
             max_completion_tokens=200,
-            messages=[{"role": "user", "content": f"{tenant}: " + "How did we do? " * 100}],
+            # Another one each time: nothing of it is in the provider's cache.
+            messages=[{"role": "user", "content": f"{uuid4()} " + "How did we do? " * 800}],
         )
     made[tenant] += 1
 
