@@ -35,7 +35,7 @@ class GrpcServer:
         if shared:
             options.append(("grpc.max_connection_age_ms", CONNECTION_AGE * 1000))
         self._server = grpc.server(
-            threads, handlers=[service.handler(), self._health.handler()], options=options
+            threads, handlers=[*service.handlers(), self._health.handler()], options=options
         )
 
     def bind(self, address: str, tls: Tls | None) -> str:

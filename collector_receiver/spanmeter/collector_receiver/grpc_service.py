@@ -3,17 +3,29 @@
 # grpc-stubs leaves the types of messages open.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 import grpc
 
 from spanmeter.collector_receiver.authentication import Senders
+from spanmeter.collector_receiver.budgets.asked import MAX_BYTES
 from spanmeter.collector_receiver.counters import Counters
 from spanmeter.collector_receiver.exports import Exports
-from spanmeter.collector_receiver.refusals import Forbidden, Refused, Unauthenticated, Unusable
+from spanmeter.collector_receiver.refusals import (
+    BodyTooLarge,
+    Forbidden,
+    Refused,
+    Unauthenticated,
+    Unusable,
+)
 from spanmeter.collector_receiver.retry import retry_trailers
+from spanmeter.collector_receiver.sender import Sender
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
+
+BUDGETS: Final = "spanmeter.v1.Budgets"
+"""Its one method, `Sync`, takes and gives JSON: see docs/budgets.md."""
 
 
 class GrpcService:
@@ -21,27 +33,58 @@ class GrpcService:
     half of the time if that is later."""
 
     def __init__(
-        self, exports: Exports, senders: Senders, counters: Counters, *, deadline_margin: float
+        self,
+        exports: Exports,
+        budgets: Callable[[bytes, Sender], bytes],
+        senders: Senders,
+        counters: Counters,
+        *,
+        deadline_margin: float,
     ) -> None:
         self._exports = exports
+        self._budgets = budgets
         self._senders = senders
         self._counters = counters
         self._deadline_margin = deadline_margin
 
-    def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
+    def handlers(self) -> "list[grpc.GenericRpcHandler[bytes, bytes]]":
         """What a gRPC server registers. Bytes in and out: bytes that gRPC failed to parse it would answer INTERNAL."""
         export = grpc.unary_unary_rpc_method_handler(self.export)
-        return grpc.method_handlers_generic_handler(SERVICE, {"Export": export})
+        sync = grpc.unary_unary_rpc_method_handler(self.sync)
+        return [
+            grpc.method_handlers_generic_handler(SERVICE, {"Export": export}),
+            grpc.method_handlers_generic_handler(BUDGETS, {"Sync": sync}),
+        ]
 
     def export(self, body: bytes, context: grpc.ServicerContext) -> bytes:
         """Store what a serialized `ExportTraceServiceRequest` holds; the response, serialized."""
+
+        def exported(sender: Sender, peer: str, patience: float) -> bytes:
+            return self._exports(body, sender, peer, patience=patience)
+
+        return self._answered(exported, context)
+
+    def sync(self, body: bytes, context: grpc.ServicerContext) -> bytes:
+        """Answer what an application asks about budgets."""
+
+        def synced(sender: Sender, peer: str, patience: float) -> bytes:
+            if len(body) > MAX_BYTES:
+                raise BodyTooLarge(f"the message is larger than {MAX_BYTES} bytes")
+            return self._budgets(body, sender)
+
+        return self._answered(synced, context)
+
+    def _answered(
+        self, answer: Callable[[Sender, str, float], bytes], context: grpc.ServicerContext
+    ) -> bytes:
         left = context.time_remaining()
         # Of a short deadline half is for the commit: it would be none of it.
         patience = max(left - self._deadline_margin, left / 2)
         try:
             peer = _host(context.peer())
-            sender = self._senders.sender(_authorization(context), peer, patience)
-            return self._exports(body, sender, peer, patience=patience)
+            return answer(
+                self._senders.sender(_authorization(context), peer, patience), peer, patience
+            )
         except Refused as refusal:
             self._counters.refuse(refusal)
             for kind, code in _FINAL:

@@ -1,4 +1,4 @@
-"""The OTLP TraceService over HTTP: `POST /v1/traces`, protobuf or JSON, packed or not; health; and metrics.
+"""The OTLP TraceService over HTTP: `POST /v1/traces`, protobuf or JSON, packed or not; budgets; health; and metrics.
 
 Every refusal's body is a `google.rpc.Status` in the encoding of the request (OTLP specification, "Failures"). Only 503
 is tried again by every exporter that retries at all.
@@ -26,6 +26,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from spanmeter.collector_receiver.authentication import Senders
 from spanmeter.collector_receiver.body_room import BodyRoom
+from spanmeter.collector_receiver.budgets.asked import MAX_BYTES as BUDGETS_MAX_BYTES
 from spanmeter.collector_receiver.counters import Counters
 from spanmeter.collector_receiver.inflating import ENCODINGS, Inflating
 from spanmeter.collector_receiver.ingest import AT_ONCE
@@ -86,6 +87,7 @@ class HttpService:
     def __init__(
         self,
         export: Export,
+        budgets: Callable[[bytes, Sender], bytes],
         senders: Senders,
         metrics: Callable[[], bytes],
         counters: Counters,
@@ -96,6 +98,7 @@ class HttpService:
         max_objects: int,
     ) -> None:
         self._export = export
+        self._budgets = budgets
         self._senders = senders
         self._metrics_page = metrics
         self._counters = counters
@@ -108,6 +111,7 @@ class HttpService:
         self._draining = False
         self._routes: dict[str, dict[str, Callable[[Scope, Receive], Awaitable[_Answer]]]] = {
             "/v1/traces": {"POST": self._traces},
+            "/v1/spanmeter/budgets": {"POST": self._budgets_asked},
             "/healthz": {"GET": self._alive, "HEAD": self._alive},
             "/readyz": {"GET": self._ready, "HEAD": self._ready},
             "/metrics": {"GET": self._metrics, "HEAD": self._metrics},
@@ -140,19 +144,41 @@ class HttpService:
         return _Answer(HTTPStatus.OK, page, METRICS_PAGE)
 
     async def _traces(self, scope: Scope, receive: Receive) -> _Answer:
-        headers = _headers(scope)
-        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        content_type = _content_type(scope)
+        form = JSON if content_type == JSON else PROTOBUF
+
+        def taken(body: bytes, sender: Sender) -> _Answer:
+            return self._taken(body, form, sender, _peer(scope))
+
+        return await self._answered(scope, receive, (PROTOBUF, JSON), taken, self._max_bytes)
+
+    async def _budgets_asked(self, scope: Scope, receive: Receive) -> _Answer:
+        def told(body: bytes, sender: Sender) -> _Answer:
+            return _Answer(HTTPStatus.OK, self._budgets(body, sender), JSON)
+
+        return await self._answered(scope, receive, (JSON,), told, BUDGETS_MAX_BYTES)
+
+    async def _answered(
+        self,
+        scope: Scope,
+        receive: Receive,
+        content_types: tuple[str, ...],
+        answer: Callable[[bytes, Sender], _Answer],
+        max_bytes: int,
+    ) -> _Answer:
+        """The answer to a body of a sender who may send, made on a thread; or the refusal."""
+        content_type = _content_type(scope)
         form = JSON if content_type == JSON else PROTOBUF
         try:
             sender = await self._sender(scope)
-            if content_type not in (PROTOBUF, JSON):
+            if content_type not in content_types:
                 raise NotSupported(
-                    f"content type {content_type!r} is neither {PROTOBUF} nor {JSON}"
+                    f"content type {content_type!r} is not {' or '.join(content_types)}"
                 )
             with self._room.for_body() as hold:
-                body = await self._body(headers, receive, hold)
+                body = await self._body(_headers(scope), receive, hold, max_bytes)
                 return await asyncio.get_running_loop().run_in_executor(
-                    self._threads, partial(self._taken, body, form, sender, _peer(scope))
+                    self._threads, partial(answer, body, sender)
                 )
         except (Unauthenticated, Forbidden) as refusal:
             await _discard(receive)
@@ -160,7 +186,7 @@ class HttpService:
         except Refused as refusal:
             return self._refused(refusal, form)
         except Exception:
-            logger.exception("could not take an export request over HTTP")
+            logger.exception("could not take a request over HTTP")
             internal = TryAgain("an internal error; see the collector's log")
             return self._refused(internal, form)
 
@@ -180,7 +206,11 @@ class HttpService:
         return _refusal(refusal, form)
 
     async def _body(
-        self, headers: dict[str, str], receive: Receive, hold: Callable[[int], None]
+        self,
+        headers: dict[str, str],
+        receive: Receive,
+        hold: Callable[[int], None],
+        max_bytes: int,
     ) -> bytes:
         encoding = headers.get("content-encoding", "identity").strip().lower() or "identity"
         if encoding not in ENCODINGS and encoding != "identity":
@@ -189,12 +219,18 @@ class HttpService:
             )
         try:
             async with asyncio.timeout(BODY_TIMEOUT):
-                return await self._read(receive, hold, packed=encoding != "identity")
+                inflating = None if encoding == "identity" else Inflating(max_bytes)
+                return await self._read(receive, hold, inflating, max_bytes)
         except TimeoutError:
             raise TryAgain(f"the request did not arrive within {BODY_TIMEOUT:g} s") from None
 
-    async def _read(self, receive: Receive, hold: Callable[[int], None], *, packed: bool) -> bytes:
-        inflating = Inflating(self._max_bytes) if packed else None
+    async def _read(
+        self,
+        receive: Receive,
+        hold: Callable[[int], None],
+        inflating: Inflating | None,
+        max_bytes: int,
+    ) -> bytes:
         body = bytearray()
         arrived = 0
         more = True
@@ -205,8 +241,8 @@ class HttpService:
             piece: bytes = message.get("body", b"")
             more = message.get("more_body", False)
             arrived += len(piece)
-            if arrived > self._max_bytes:
-                raise BodyTooLarge(f"the body is larger than {self._max_bytes} bytes")
+            if arrived > max_bytes:
+                raise BodyTooLarge(f"the body is larger than {max_bytes} bytes")
             piece = inflating.feed(piece) if inflating is not None else piece
             hold(len(piece))
             body += piece
@@ -227,6 +263,10 @@ class HttpService:
 
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _content_type(scope: Scope) -> str:
+    return _headers(scope).get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _peer(scope: Scope) -> str:

@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from spanmeter.collector_receiver.authentication import Anybody, Authentication, Senders
+from spanmeter.collector_receiver.budgets.counted import Counted
+from spanmeter.collector_receiver.budgets.service import BudgetService
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.database_watch import DatabaseWatch
@@ -90,6 +92,8 @@ class Collector:
         attempts = AttemptCounts()
         self._keys = KeyRing(settings.dsn, attempts) if settings.needs_key else None
         senders = self._senders(attempts)
+        self._counted = Counted(settings.dsn)
+        budgets = BudgetService(self._counted, lambda: self._meter.now)
         exports = Exports(
             ingest, self._counters, attempts, at_once=settings.handlers, hold=settings.hold
         )
@@ -97,13 +101,20 @@ class Collector:
             settings.handlers, thread_name_prefix="spanmeter-handler"
         )
         self._grpc = GrpcServer(
-            GrpcService(exports, senders, self._counters, deadline_margin=settings.deadline_margin),
+            GrpcService(
+                exports,
+                budgets,
+                senders,
+                self._counters,
+                deadline_margin=settings.deadline_margin,
+            ),
             self._threads,
             max_bytes=settings.max_request_bytes,
             shared=settings.shared,
         )
         self._http_service = HttpService(
             exports,
+            budgets,
             senders,
             self._telemetry.page,
             self._counters,
@@ -146,6 +157,7 @@ class Collector:
             self._folding.start()
         if self._sealing is not None:
             self._sealing.start()
+        self._counted.start()
         self._watch.start()
         self._telemetry.start(self._readings())
         self._grpc.start()
@@ -206,6 +218,7 @@ class Collector:
         self._http.stop(grace)
         self._grpc.stop(grace).wait()
         self._http.join()
+        self._counted.stop()
         if self._keys is not None:
             self._keys.stop()
         if self._replaying is not None:

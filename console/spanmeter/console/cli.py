@@ -20,6 +20,7 @@ COMMANDS = {
     "verify": "spanmeter.console.commands.verify:verify",
     "seal": "spanmeter.console.commands.seal:seal",
     "rules": "spanmeter.console.commands.rules:rules",
+    "budget": "spanmeter.console.commands.budget:budget",
     "keys": "spanmeter.console.commands.keys:keys",
     "adjust": "spanmeter.console.commands.adjust:adjust",
     "reconcile": "spanmeter.console.commands.reconcile:reconcile",

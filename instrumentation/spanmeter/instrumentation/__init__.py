@@ -9,12 +9,21 @@ with usage(tenant_id="acme", feature="summaries"):
 """
 
 from spanmeter.instrumentation.context import UsageContext, current_usage, refine, usage
-from spanmeter.instrumentation.errors import MissingTenant, SpanmeterError
+from spanmeter.instrumentation.errors import (
+    ApprovalRequired,
+    BudgetExceeded,
+    BudgetUnavailable,
+    MissingTenant,
+    SpanmeterError,
+)
 from spanmeter.instrumentation.installed import Coverage
 from spanmeter.instrumentation.loading import coverage, instrument, uninstrument
 from spanmeter.instrumentation.scope import UsageScope
 
 __all__ = [
+    "ApprovalRequired",
+    "BudgetExceeded",
+    "BudgetUnavailable",
     "Coverage",
     "MissingTenant",
     "SpanmeterError",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
+from spanmeter.instrumentation.budgets.reservation import ReservedRecording
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.endpoint import (
     NOTHING,
@@ -54,7 +55,7 @@ class Attempt:
 
     def __init__(
         self,
-        recording: Recording,
+        recording: Recording | ReservedRecording,
         endpoint: Endpoint,
         provider: str,
         model: str | None,

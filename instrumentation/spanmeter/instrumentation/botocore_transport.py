@@ -15,7 +15,7 @@ from spanmeter.instrumentation.attempt import Attempt
 from spanmeter.instrumentation.call import Call
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.raw_bodies import watch
-from spanmeter.instrumentation.transport import sending_by
+from spanmeter.instrumentation.transport import sending_by, undecided
 from spanmeter.instrumentation.watching import read_whole, watcher_for
 
 
@@ -32,6 +32,8 @@ def patch_aiobotocore(client_module: Any) -> None:
 def _send(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
+    if (call := undecided(instance)) is not None:
+        call.decide()
     sending = sending_by(instance)
     if sending is None:
         return wrapped(*args, **kwargs)
@@ -49,6 +51,8 @@ async def _send_async(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
+    if (call := undecided(instance)) is not None:
+        await call.decide_async()
     sending = sending_by(instance)
     if sending is None:
         return await wrapped(*args, **kwargs)

@@ -1,6 +1,7 @@
 """The metered call: one call of a client library's method, made of one or more attempts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, cast
 from weakref import ReferenceType
@@ -9,8 +10,11 @@ from opentelemetry.context import Context, create_key, get_value
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from spanmeter.instrumentation.attempt import Attempt, first_seen
+from spanmeter.instrumentation.budgets.admission import Admission
+from spanmeter.instrumentation.budgets.reservation import Reservation, ReservedRecording
 from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading
 from spanmeter.instrumentation.entering import ENTRY, Entry
+from spanmeter.instrumentation.errors import BudgetExceeded
 from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.recorder import Recorder, Repeated
 from spanmeter.metering import attributes as names
@@ -28,7 +32,8 @@ class Call:
     `context` is the application's own, in which the call was made. `http_client` is the object that
     sends the library's requests: requests of any other, made in the meantime, are none of this
     call's. `repeated` and `attributes` are those of each of its spans, `private` what `identity.set_aside` says of
-    its context. `hides_usage` is whether the usage event of its stream was asked for by us.
+    its context. `hides_usage` is whether the usage event of its stream was asked for by us. `admission` decides about
+    its attempts, where it falls under budgets; `refusal` is why one was not made.
     """
 
     __slots__ = (
@@ -37,6 +42,7 @@ class Call:
         "_current",
         "_recorder",
         "_repeated",
+        "admission",
         "attempts",
         "body",
         "context",
@@ -46,6 +52,7 @@ class Call:
         "model",
         "private",
         "provider",
+        "refusal",
     )
 
     def __init__(
@@ -61,6 +68,7 @@ class Call:
         repeated: Repeated,
         attributes: Mapping[str, str | int | bool],
         body: Json,
+        admission: Admission | None = None,
     ) -> None:
         self._recorder = recorder
         self._current: Attempt | None = None
@@ -75,6 +83,8 @@ class Call:
         self.http_client = http_client
         self.hides_usage = False
         self.attempts = 0
+        self.admission = admission
+        self.refusal: BudgetExceeded | None = None
 
     def provider_context(self) -> Context:
         """The context to call the provider in: this call is current, and no identity is in its
@@ -86,18 +96,47 @@ class Call:
         anew."""
         if self._current is not None:
             self._current.end(error_type=names.CANCELLED)
+        reservation = None if self.admission is None else self._reserved(self.admission)
         self.attempts += 1
         name = self.endpoint.operation
+        attributes = {**self._attributes, names.USAGE_ATTEMPT: self.attempts}
+        if reservation is not None:
+            attributes.update(reservation.attributes)
         recording = self._recorder.begin(
             name if self.model is None else f"{name} {self.model}",
             self.context,
-            {**self._attributes, names.USAGE_ATTEMPT: self.attempts},
+            attributes,
             repeated=self._repeated,
         )
+        record = recording if reservation is None else ReservedRecording(recording, reservation)
         self._current = Attempt(
-            recording, self.endpoint, self.provider, self.model, self.body, self.result
+            record, self.endpoint, self.provider, self.model, self.body, self.result
         )
         return self._current
+
+    def decide(self) -> None:
+        """Waits until it is decided whether an attempt may be made. Raises `BudgetExceeded`."""
+        if self.admission is not None:
+            with self._noting_refusal():
+                self.admission.wait()
+
+    async def decide_async(self) -> None:
+        """The same, while others run."""
+        if self.admission is not None:
+            with self._noting_refusal():
+                await self.admission.wait_async()
+
+    def _reserved(self, admission: Admission) -> Reservation | None:
+        with self._noting_refusal():
+            return admission.take()
+
+    @contextmanager
+    def _noting_refusal(self) -> Generator[None]:
+        try:
+            yield
+        except BudgetExceeded as refusal:
+            self.refusal = refusal
+            raise
 
     def result(self, reading: Reading) -> None:
         """Records a call that another's answer tells of: one of many that were made together, whose
@@ -129,7 +168,9 @@ class Call:
 
     @guarded
     def raised(self, exc: BaseException) -> None:
-        """The library's method has raised: what is still open ends with it."""
+        """The library's method has raised: what is still open ends with it. An attempt that was refused was none."""
+        if self.refusal is not None and self._current is None:
+            return
         attempt = self._current if self._current is not None else self.attempt()
         attempt.failed(exc)
 
@@ -170,6 +211,10 @@ class Calling(Entry):
         self.leave()
         if exc is None and self.call.attempts == 0:
             self.call.returned_at_once()
+        refusal = self.call.refusal
+        if refusal is not None and isinstance(exc, Exception) and exc is not refusal:
+            # The library has made an error of its own of it.
+            raise refusal
 
 
 class Sending(Entry):

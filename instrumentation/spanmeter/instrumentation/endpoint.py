@@ -71,6 +71,8 @@ class Endpoint(NamedTuple):
     response). `results` reads one line of a file of results, each of which is a call of its own.
 
     `framing` is how its streams are cut into events where their content type does not tell.
+
+    `output_limit` is where a request may bound the tokens of its output: names from member to member of its body.
     """
 
     operation: str
@@ -85,6 +87,7 @@ class Endpoint(NamedTuple):
     results: Callable[[Json], Reading] | None = None
     asked: Callable[[Json], Attributes] = nothing_asked
     framing: Callable[[], Framing] | None = None
+    output_limit: tuple[str, ...] | None = None
 
 
 def endpoint_for(endpoints: Mapping[str, Endpoint], method: str, url: str) -> Endpoint | None:

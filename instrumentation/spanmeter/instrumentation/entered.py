@@ -34,7 +34,8 @@ def entered_call(
 @guarded
 def _begin(begin: Begin, request: Callable[[], Request | None]) -> Calling | None:
     asked = request()
-    call = begin(asked) if asked is not None else None
+    # The library has its own copy of the request by now.
+    call = begin(asked._replace(rewrite=None, rename=None)) if asked is not None else None
     return None if call is None else Calling(call)
 
 

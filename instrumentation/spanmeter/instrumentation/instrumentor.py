@@ -13,6 +13,8 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
     BaseInstrumentor,
 )
 
+from spanmeter.instrumentation.budgets.admission import Admission
+from spanmeter.instrumentation.budgets.admitting import admitted, refuse_session
 from spanmeter.instrumentation.call import Call, Calling
 from spanmeter.instrumentation.callsite import callsite
 from spanmeter.instrumentation.collected import settle_before_flush
@@ -39,6 +41,8 @@ class Request(NamedTuple):
     it is JSON. `region` is where it is served, if the address says. `is_sent` is whether it has left
     already. `ask_for_usage` may change the request so that the provider reports usage in its
     stream; it says whether it has, so that the event that it caused is kept from the application.
+    `rewrite` puts another body in place of the request's. `rename` puts another model: given the body, it returns the
+    one that this makes. Without them the request stays as it is.
     """
 
     endpoint: Endpoint
@@ -52,6 +56,8 @@ class Request(NamedTuple):
     region: str | None = None
     is_sent: bool = False
     ask_for_usage: Callable[[], bool] | None = None
+    rewrite: Callable[[Json], None] | None = None
+    rename: Callable[[str, Json], Json] | None = None
 
 
 Begin = Callable[[Request], Call | None]
@@ -60,10 +66,11 @@ Begin = Callable[[Request], Call | None]
 
 @guarded
 def may_begin(begin: Begin, endpoint: Endpoint) -> None:
-    """Raises `MissingTenant` where a call would be refused: for a session that many are made in, or
-    a library that hides what is raised where its requests leave."""
+    """Raises `MissingTenant` or `BudgetExceeded` where a call would be refused: for a session that many are made in,
+    or a library that hides what is raised where its requests leave."""
     if is_refused():
         begin(Request(endpoint, "", None, None, "", 0, {}))
+    refuse_session(Request(endpoint, "", None, None, "", 0, {}))
 
 
 class Tap(NamedTuple):
@@ -160,24 +167,32 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     @guarded
     def _begin(
-        self, patch: Patch, instance: Any, args: Arguments, kwargs: Keywords
-    ) -> Entry | None:
-        """Begins the call, if it is one, and enters the context to call the provider in."""
+        self,
+        patch: Patch,
+        instance: Any,
+        args: Arguments,
+        kwargs: Keywords,
+        admission: Admission | None = None,
+    ) -> Entry | Admission | None:
+        """Begins the call, if it is one, and enters the context to call the provider in; or says what has to be waited
+        for before that. With that it is called again."""
         if self._recorder is None:
             return None
         request = patch.describe(instance, args, kwargs)
-        call = self.begin(request) if request is not None else None
+        call = self.begin(request, admission) if request is not None else None
         if request is None or call is None:
             return _kept_private() if patch.private else None
+        if call.admission is not None and not call.admission.is_decided:
+            return call.admission
         calling = Calling(call)
         if request.ask_for_usage is not None:
             # Last, where nothing can fail any more: what is asked for must be hidden afterwards.
             call.hides_usage = bool(_asked_for_usage(request.ask_for_usage))
         return calling
 
-    def begin(self, request: Request) -> Call | None:
+    def begin(self, request: Request, admission: Admission | None = None) -> Call | None:
         """Begins a call in the context in force; `None` while nothing is metered. Raises
-        `MissingTenant` where that is switched on and the call can still be refused."""
+        `MissingTenant` where that is switched on and the call can still be refused, and `BudgetExceeded`."""
         if self._recorder is None:
             return None
         context = get_current()
@@ -189,6 +204,11 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             # What was made earlier costs nothing any more.
             fetches = request.endpoint.fetches or request.endpoint.results is not None
             no_tenant(self.package, place, refusable=not (request.is_sent or fetches))
+        if admission is None:
+            admission = admitted(identity, request)
+        if admission is not None:
+            # It may be another one by now: of less output, of a cheaper model.
+            request = admission.request
         return Call(
             recorder=self._recorder,
             endpoint=request.endpoint,
@@ -208,6 +228,7 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             ),
             attributes=attributes,
             body=request.body,
+            admission=admission,
         )
 
 
@@ -259,7 +280,7 @@ def _asked_for_usage(ask: Callable[[], bool]) -> bool:
     return ask()
 
 
-_Enter = Callable[[Any, Arguments, Keywords], Entry | None]
+_Enter = Callable[..., Entry | Admission | None]
 
 
 def _wrap(begin: _Enter) -> Callable[..., Any]:
@@ -267,7 +288,10 @@ def _wrap(begin: _Enter) -> Callable[..., Any]:
         wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:
         calling = begin(instance, args, kwargs)
-        if calling is None:
+        if isinstance(calling, Admission):
+            calling.wait()
+            calling = begin(instance, args, kwargs, calling)
+        if not isinstance(calling, Entry):
             return wrapped(*args, **kwargs)
         with calling:
             return wrapped(*args, **kwargs)
@@ -280,7 +304,10 @@ def _wrap_async(begin: _Enter) -> Callable[..., Any]:
         wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:
         calling = begin(instance, args, kwargs)
-        if calling is None:
+        if isinstance(calling, Admission):
+            await calling.wait_async()
+            calling = begin(instance, args, kwargs, calling)
+        if not isinstance(calling, Entry):
             return await wrapped(*args, **kwargs)
         with calling:
             return await wrapped(*args, **kwargs)

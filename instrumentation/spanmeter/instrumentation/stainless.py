@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
+from spanmeter.instrumentation.budgets.rewriting import Rewriting
 from spanmeter.instrumentation.endpoint import Endpoint, endpoint_for, mapping
 from spanmeter.instrumentation.instrumentor import Arguments, Keywords, Patch, Request
 
@@ -91,6 +92,12 @@ def stainless_patches(
         asked = body.get("model")
         model = asked if isinstance(asked, str) else None
         streamed = bool(body.get("stream"))
+
+        def put(changed: dict[str, Any]) -> None:
+            # A new dict: the one before may be the application's own.
+            options.json_data = changed
+
+        rewriting = Rewriting(put)
         return Request(
             endpoint=endpoint if as_served is None else as_served(client, endpoint, model),
             provider=server.provider,
@@ -102,6 +109,8 @@ def stainless_patches(
             streamed=streamed,
             region=server.region,
             ask_for_usage=partial(ask_for_usage, client, options) if streamed else None,
+            rewrite=rewriting.rewrite,
+            rename=rewriting.rename,
         )
 
     module = f"{package}._base_client"

@@ -12,7 +12,7 @@ from typing import Any
 import wrapt
 from opentelemetry.context import get_current
 
-from spanmeter.instrumentation.call import Sending, current_call
+from spanmeter.instrumentation.call import Call, Sending, current_call
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.observing import observe
 
@@ -37,6 +37,8 @@ def _patch(module: Any) -> None:
 def _send(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
+    if (call := undecided(instance)) is not None:
+        call.decide()
     sending = sending_by(instance)
     if sending is None:
         return wrapped(*args, **kwargs)
@@ -52,6 +54,8 @@ async def _send_async(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
+    if (call := undecided(instance)) is not None:
+        await call.decide_async()
     sending = sending_by(instance)
     if sending is None:
         return await wrapped(*args, **kwargs)
@@ -59,6 +63,16 @@ async def _send_async(
         response = await wrapped(*args, **kwargs)
     sending.read(observe, response)
     return response
+
+
+@guarded
+def undecided(*senders: object) -> Call | None:
+    """The call whose attempt that begins now has to be decided about: a retry, or a stream that is sent when it is
+    first read."""
+    call = current_call()
+    if call is None or call.admission is None or call.http_client not in senders:
+        return None
+    return call if call.admission.is_next() else None
 
 
 @guarded

@@ -19,7 +19,7 @@ from spanmeter.metering.outcome import Outcome, read_outcome, was_refused
 from spanmeter.metering.quantities import check_parts, read_quantities
 from spanmeter.metering.rates import Rates
 from spanmeter.metering.raw_usage import raw_usage
-from spanmeter.metering.reading import MAX_TEXT, mended, text
+from spanmeter.metering.reading import MAX_TEXT, descriptive, mended, text
 from spanmeter.metering.reads import READS, reads_of
 from spanmeter.metering.row_templates import RowTemplates
 from spanmeter.metering.span import Attributes, Span
@@ -64,6 +64,8 @@ class Told(NamedTuple):
     scope_version: str
     key_id: str | None = None
     """The API key it was sent with: of the transport, not of the span."""
+    budget_leases: str | None = None
+    """What it drew on of budgets."""
 
 
 GROUPS: Final = (When, Who, Called, Outcome, Tokens, Counted, Charge, Told)
@@ -117,6 +119,16 @@ class Meter:
         spans that were metered before: the same that `meter` makes of each, and much faster."""
         return self._templates.events(spans, now, at)
 
+    def cost_of_tokens(
+        self, called: Called, tokens: Tokens, at: datetime, tenant: str | None
+    ) -> tuple[Decimal, str] | None:
+        """What a call that used these tokens would cost, and the currency; `None` where it is unpriced."""
+        found = self._costs.of(
+            called, priced_quantities(tokens, {}), at, by_model=False, tenant=tenant
+        )
+        amount = found.cost.amount
+        return None if amount is None else (amount, found.currency)
+
     def _metered(self, span: Span, call: Call, now: datetime) -> UsageEvent:
         attributes, tenant_place = self._attribution.found(call.attributes, span.resource)
         prefixed = _prefixed(attributes)
@@ -136,6 +148,9 @@ class Meter:
         facts = Facts(declared, who, called, outcome, bool(tokens.output_tokens), source)
         charge = _charge(self._rules, facts, cost)
         told = _told(call.dialect, span.scope_name[:MAX_TEXT], span.scope_version[:MAX_TEXT])
+        if names.USAGE_BUDGET_LEASES in span.attributes:
+            leases = descriptive(span.attributes, names.USAGE_BUDGET_LEASES)
+            told = told._replace(budget_leases=leases)
         event = UsageEvent._make(
             (*when, *who, *called, *outcome, *tokens, *counted, *charge, *told)
         )

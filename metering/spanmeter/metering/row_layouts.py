@@ -20,14 +20,16 @@ COUNTS: Final = (
     names.REASONING_OUTPUT_TOKENS,
 )
 
-OWN: Final = frozenset(
-    {*WHO, names.RESPONSE_ID, *COUNTS, names.TIME_TO_FIRST_CHUNK, names.USAGE_RAW}
-)
+COPIED: Final = (*WHO, names.RESPONSE_ID, names.USAGE_BUDGET_LEASES)
+"""Attributes whose text is the row's."""
+
+OWN: Final = frozenset({*COPIED, *COUNTS, names.TIME_TO_FIRST_CHUNK, names.USAGE_RAW})
 """Attributes whose values are each span's own."""
 
 UNREAD: Final = frozenset(
     {
         names.PRODUCER_SEQUENCE,
+        names.USAGE_BUDGETS_OVER,
         names.RESPONSE_FINISH_REASONS,
         names.REQUEST_STREAM,
         names.SERVER_ADDRESS,
@@ -51,12 +53,14 @@ NUMBERS: Final = frozenset(
 place = UsageEvent._fields.index
 WHO_COLUMNS: Final = slice(place("tenant_id"), place("idempotency_key") + 1)
 RESPONSE_ID_COLUMN: Final = place("response_id")
+BUDGET_LEASES_COLUMN: Final = place("budget_leases")
 
 ROLES: Final[dict[str, bytes]] = {
     **dict.fromkeys(UNREAD, b"-\0"),
     **dict.fromkeys(NUMBERS, b"n\0"),
     **{name: b"c%c" % column for column, name in enumerate(WHO, start=WHO_COLUMNS.start)},
     names.RESPONSE_ID: b"c%c" % RESPONSE_ID_COLUMN,
+    names.USAGE_BUDGET_LEASES: b"c%c" % BUDGET_LEASES_COLUMN,
     **{name: b"u%c" % number for number, name in enumerate(COUNTS)},
     names.TIME_TO_FIRST_CHUNK: b"f\0",
     names.USAGE_RAW: b"r\0",
@@ -75,7 +79,7 @@ class Layout:
     __slots__ = ("deciding", "numbers", "roles", "texts")
 
     def __init__(self, present: Sequence[str]) -> None:
-        copied = [name for name in (*WHO, names.RESPONSE_ID) if name in present]
+        copied = [name for name in COPIED if name in present]
         others = [name for name in present if name not in OWN and name not in UNREAD]
         self.texts = _getter([*copied, *(name for name in others if name not in NUMBERS)])
         """What has to be text."""

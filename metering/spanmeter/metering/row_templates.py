@@ -19,7 +19,14 @@ from spanmeter.metering.outcome import time_to_first_token
 from spanmeter.metering.rates import MINUTE, Rates
 from spanmeter.metering.raw_usage import MAX_KNOWN_LENGTH, is_block_of_form, raw_usage
 from spanmeter.metering.reading import MAX_COUNT, MAX_TEXT
-from spanmeter.metering.row_layouts import COUNTS, RESPONSE_ID_COLUMN, WHO, WHO_COLUMNS, Layout
+from spanmeter.metering.row_layouts import (
+    BUDGET_LEASES_COLUMN,
+    COUNTS,
+    RESPONSE_ID_COLUMN,
+    WHO,
+    WHO_COLUMNS,
+    Layout,
+)
 from spanmeter.metering.span import Attributes, Span
 from spanmeter.metering.token_costs import TokenCosts
 from spanmeter.metering.usage_event import UsageEvent
@@ -243,6 +250,7 @@ class RowTemplates:
         row[_CACHE_WRITE_BY_TTL], row[_QUANTITIES] = {}, {}
         row[_RAW_USAGE] = raw_usage(attributes)
         row[_COST] = cost
+        row[BUDGET_LEASES_COLUMN] = attributes.get(names.USAGE_BUDGET_LEASES)
         return UsageEvent._make(row)
 
     def _window(self, now: datetime) -> tuple[int, int]:

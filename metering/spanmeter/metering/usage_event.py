@@ -90,3 +90,4 @@ class UsageEvent(NamedTuple):
     scope_name: str = ""
     scope_version: str = ""
     key_id: str | None = None
+    budget_leases: str | None = None

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from spanmeter.instrumentation.botocore_transport import patch_aiobotocore, patch_botocore
+from spanmeter.instrumentation.budgets.rewriting import Rewriting
 from spanmeter.instrumentation.clients.bedrock_guardrails import GUARDED, STARTED
 from spanmeter.instrumentation.clients.bedrock_usage import (
     CONVERSE,
@@ -62,6 +63,13 @@ def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
     if endpoint is None or not isinstance(model_id, str):
         return None
     url = urlsplit(str(meta.endpoint_url))
+
+    def put(changed: dict[str, Any]) -> None:
+        # botocore's own dict of what it was given.
+        body.clear()
+        body.update(changed)
+
+    rewriting = Rewriting(put, "modelId")
     return Request(
         endpoint=endpoint_of(endpoint, operation, model_id),
         provider="aws.bedrock",
@@ -72,10 +80,12 @@ def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         body=body,
         streamed=operation.endswith("Stream"),
         region=region_of(model_id, meta.region_name),
+        rewrite=rewriting.rewrite,
+        rename=rewriting.rename,
     )
 
 
-def _asked(operation_name: str, api_params: Json) -> tuple[str, Json]:
+def _asked(operation_name: str, api_params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The arguments of `_make_api_call`."""
     return operation_name, api_params
 

@@ -215,6 +215,7 @@ CONVERSE: Final = Endpoint(
     _TELLING,
     said=said_in_converse,
     read_headers=read_headers,
+    output_limit=("inferenceConfig", "maxTokens"),
 )
 INVOKE: Final = Endpoint(
     names.CHAT,

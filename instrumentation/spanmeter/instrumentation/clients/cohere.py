@@ -6,9 +6,11 @@ JSON lines, one of the second is server-sent events.
 
 import inspect
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from spanmeter.instrumentation.budgets.rewriting import Rewriting
 from spanmeter.instrumentation.clients.cohere_usage import ENDPOINTS
 from spanmeter.instrumentation.endpoint import endpoint_for, mapping
 from spanmeter.instrumentation.entered import entered_call
@@ -68,6 +70,7 @@ def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
     body = mapping(kwargs.get("json") or kwargs.get("data"))
     model, streamed = body.get("model"), body.get("stream") is True
     host = host_of(client.httpx_client, base_url)
+    rewriting = Rewriting(partial(kwargs.__setitem__, "json"))
     return Request(
         endpoint=endpoint._replace(framing=Lines) if streamed and "/v1/" in url else endpoint,
         provider=host.provider,
@@ -78,6 +81,8 @@ def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         body=body,
         streamed=streamed,
         region=host.region,
+        rewrite=rewriting.rewrite if kwargs.get("json") else None,
+        rename=rewriting.rename if kwargs.get("json") else None,
     )
 
 

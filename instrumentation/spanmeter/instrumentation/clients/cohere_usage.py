@@ -150,7 +150,10 @@ def _endpoint(operation: str, *, searches: str = "search_units") -> Endpoint:
 
 
 CHAT: Final = _endpoint(names.CHAT)._replace(
-    telling=(b"message-end", b"stream-end"), prompt=prompt_in, said=said_in
+    telling=(b"message-end", b"stream-end"),
+    prompt=prompt_in,
+    said=said_in,
+    output_limit=("max_tokens",),
 )
 GENERATE: Final = CHAT._replace(operation=names.TEXT_COMPLETION)
 EMBED: Final = _endpoint(names.EMBEDDINGS)

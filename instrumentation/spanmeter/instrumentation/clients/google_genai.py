@@ -16,7 +16,7 @@ from spanmeter.instrumentation.clients.google_batches import endpoint_fetched
 from spanmeter.instrumentation.clients.google_interactions import INTERACTIONS
 from spanmeter.instrumentation.clients.google_live import LIVE
 from spanmeter.instrumentation.clients.google_usage import endpoint_of
-from spanmeter.instrumentation.endpoint import Endpoint, mapping
+from spanmeter.instrumentation.endpoint import Endpoint, Json, mapping
 from spanmeter.instrumentation.instrumentor import (
     Arguments,
     ClientInstrumentor,
@@ -44,12 +44,22 @@ def _describe(
             return None
         endpoint, model = found
         location = _LOCATION.search(url.path)
+
+        def rewrite(body: Json) -> None:
+            http_request.data = {**body}
+
+        def rename(renamed: str, body: Json) -> Json:
+            http_request.url = str(http_request.url).replace(f"/{model}:", f"/{renamed}:")
+            return body
+
         request = _request(client, url, endpoint, http_client_of(client))
         return request._replace(
             model=model,
             body=body,
             streamed=url.path.endswith(":streamGenerateContent"),
             region=location.group(1) if location else None,
+            rewrite=rewrite,
+            rename=rename,
         )
 
     return describe

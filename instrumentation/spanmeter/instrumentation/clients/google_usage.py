@@ -139,6 +139,7 @@ GENERATE: Final = Endpoint(
     prompt_of,
     said_in_generated,
     read_headers=read_tier,
+    output_limit=("generationConfig", "maxOutputTokens"),
 )
 
 

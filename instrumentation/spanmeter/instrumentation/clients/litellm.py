@@ -48,6 +48,13 @@ def describe(handler: Any, args: Arguments, kwargs: Keywords) -> Request | None:
     if found is None:
         return None
     model = found.model or body.get("model")
+
+    def rewrite(changed: Json) -> None:
+        nonlocal body
+        body = changed
+        kwargs["data"] = json.dumps(changed)
+
+    is_text = isinstance(kwargs.get("data"), str)
     return Request(
         endpoint=found.endpoint,
         provider=found.provider,
@@ -58,7 +65,8 @@ def describe(handler: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         body=body,
         streamed=bool(kwargs.get("stream")),
         region=found.region,
-        ask_for_usage=partial(_ask_for_usage, found.provider, url.hostname, body, kwargs),
+        ask_for_usage=lambda: _ask_for_usage(found.provider, url.hostname, body, kwargs),
+        rewrite=rewrite if is_text else None,
     )
 
 

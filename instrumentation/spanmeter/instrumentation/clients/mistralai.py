@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from spanmeter.instrumentation.budgets.rewriting import Rewriting
 from spanmeter.instrumentation.call import current_call
 from spanmeter.instrumentation.clients.mistralai_realtime import REALTIME
 from spanmeter.instrumentation.clients.mistralai_usage import ENDPOINTS
@@ -63,6 +64,8 @@ def describe(client: str, sdk: Any, args: Arguments, kwargs: Keywords) -> Reques
     body = _body_of(request)
     model = body.get("model")
     region = _VERTEX_REGION.fullmatch(url.host)
+    is_json = request.headers.get("content-type", "").startswith("application/json")
+    rewriting = Rewriting(partial(_put, request))
     return Request(
         endpoint=endpoint,
         provider=provider_of(sdk),
@@ -73,7 +76,17 @@ def describe(client: str, sdk: Any, args: Arguments, kwargs: Keywords) -> Reques
         body=body,
         streamed=body.get("stream") in {True, "true"},
         region=region[1] if region is not None else None,
+        rewrite=rewriting.rewrite if is_json else None,
+        rename=rewriting.rename if is_json else None,
     )
+
+
+def _put(request: Any, body: dict[str, Any]) -> None:
+    """Gives an httpx request another body, in the form that httpx itself would."""
+    content = json.dumps(body, ensure_ascii=False).encode()
+    other = type(request)(request.method, request.url, content=content)
+    request.stream, request._content = other.stream, content  # noqa: SLF001 - the same name in every version
+    request.headers["content-length"] = str(len(content))
 
 
 def _body_of(request: Any) -> Json:

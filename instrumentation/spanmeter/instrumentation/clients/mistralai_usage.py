@@ -196,7 +196,7 @@ def _endpoint(operation: str) -> Endpoint:
 
 
 COMPLETION: Final = _endpoint(names.TEXT_COMPLETION)._replace(
-    prompt=prompt_of, said=said_in_completion
+    prompt=prompt_of, said=said_in_completion, output_limit=("max_tokens",)
 )
 CHAT: Final = COMPLETION._replace(operation=names.CHAT)
 CONVERSATION: Final = Endpoint(

@@ -8,10 +8,12 @@ all of them come by `Client._request`, which begins a stream only when it is fir
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from opentelemetry.context import Context
 
+from spanmeter.instrumentation.budgets.rewriting import Rewriting
 from spanmeter.instrumentation.clients.openai_providers import declared
 from spanmeter.instrumentation.endpoint import (
     Attributes,
@@ -100,6 +102,7 @@ def _endpoint(operation: str) -> Endpoint:
         (b'"done":true', b'"done": true', b'"error"'),
         prompt_of,
         said_in,
+        output_limit=("options", "num_predict"),
     )
 
 
@@ -139,7 +142,11 @@ def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
 
 
 def _describe_whole(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
-    return None if kwargs.get("stream") else describe(client, args, kwargs)
+    if kwargs.get("stream"):
+        return None
+    request = describe(client, args, kwargs)
+    rewriting = Rewriting(partial(kwargs.__setitem__, "json"))
+    return request and request._replace(rewrite=rewriting.rewrite, rename=rewriting.rename)
 
 
 @guarded

@@ -150,8 +150,10 @@ def _endpoint(operation: str) -> Endpoint:
 
 
 ENDPOINTS: Final = {
-    "POST /chat/completions": _endpoint(names.CHAT),
-    "POST /completions": _endpoint(names.TEXT_COMPLETION),
+    "POST /chat/completions": _endpoint(names.CHAT)._replace(
+        output_limit=("max_completion_tokens",)
+    ),
+    "POST /completions": _endpoint(names.TEXT_COMPLETION)._replace(output_limit=("max_tokens",)),
     "POST /embeddings": Endpoint(
         names.EMBEDDINGS,
         read_completion,

@@ -138,6 +138,7 @@ RESPONSES: Final = Endpoint(
     prompt_of,
     said_in_response,
     read_headers=read_region,
+    output_limit=("max_output_tokens",),
 )
 
 FETCHED: Final = RESPONSES._replace(

@@ -4,6 +4,7 @@ Source: OTLP specification 1.11, "OTLP/gRPC Response" and "OTLP/HTTP Response".
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -20,6 +21,13 @@ class Accepted:
 
     rejected: int = 0
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Accepted):
+    """What a collector says to a request that is not of records."""
+
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +83,21 @@ def accepted(body: bytes) -> Answer:
     return Accepted()
 
 
-def of_grpc(code: int, message: str, body: bytes, after: float | None) -> Answer:
-    """The answer with a gRPC status. `after` is the delay of a `RetryInfo`."""
+def told(body: bytes) -> Answer:
+    """What any other answer says."""
+    return Told(body=body)
+
+
+def of_grpc(
+    code: int,
+    message: str,
+    body: bytes,
+    after: float | None,
+    read: Callable[[bytes], Answer] = accepted,
+) -> Answer:
+    """The answer with a gRPC status, of which `read` makes one. `after` is the delay of a `RetryInfo`."""
     if code == _OK:
-        return accepted(body)
+        return read(body)
     reason = f"gRPC status {code}: {message[:MAX_REASON]}"
     if code == _INVALID_ARGUMENT:
         return Refused(reason)
@@ -90,10 +109,15 @@ def of_grpc(code: int, message: str, body: bytes, after: float | None) -> Answer
     return TryAgain(reason, after)
 
 
-def of_http(status: int, body: bytes, retry_after: str | None) -> Answer:
-    """The answer with an HTTP status. `retry_after` is the header of that name."""
+def of_http(
+    status: int,
+    body: bytes,
+    retry_after: str | None,
+    read: Callable[[bytes], Answer] = accepted,
+) -> Answer:
+    """The answer with an HTTP status, of which `read` makes one. `retry_after` is the header of that name."""
     if status in {200, 202, 204}:
-        return accepted(body)
+        return read(body)
     reason = f"HTTP status {status}: {_status_message(body)}"
     if status in _HTTP_REFUSED:
         return Refused(reason)

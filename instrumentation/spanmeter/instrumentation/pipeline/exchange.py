@@ -1,9 +1,16 @@
 """Requests to a collector and its answers, over a connection that is kept open."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Final
+from collections.abc import Callable
+from typing import ClassVar, Final, NamedTuple
 
-from spanmeter.instrumentation.pipeline.answers import Answer, Misconfigured, TryAgain
+from spanmeter.instrumentation.pipeline.answers import (
+    Answer,
+    Misconfigured,
+    TryAgain,
+    accepted,
+    told,
+)
 from spanmeter.instrumentation.pipeline.destination import Destination
 from spanmeter.instrumentation.version import VERSION
 
@@ -13,6 +20,22 @@ MAX_ANSWER: Final = 4 * 1024 * 1024
 GZIP_LEVEL: Final = 6
 
 
+class Form(NamedTuple):
+    """What is asked: the content type over HTTP, the method over gRPC, and what to make of the answer."""
+
+    content_type: str
+    method: str
+    read: Callable[[bytes], Answer]
+
+
+RECORDS: Final = Form(
+    "application/x-protobuf",
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    accepted,
+)
+BUDGETS: Final = Form("application/json", "/spanmeter.v1.Budgets/Sync", told)
+
+
 class Exchange(ABC):
     """Sends requests one after the other. Not thread-safe."""
 
@@ -20,7 +43,7 @@ class Exchange(ABC):
     """What is raised for a connection that is of no more use."""
 
     def send(self, body: bytes) -> Answer:
-        """What the collector answers to a serialized `ExportTraceServiceRequest`; that it should be
+        """What the collector answers to a serialized request; that it should be
         tried again, where nothing came."""
         stale, reused = False, self.is_open()
         try:
@@ -50,13 +73,13 @@ class Exchange(ABC):
         """One request. Raises what sockets and protocols raise."""
 
 
-def exchange_with(destination: Destination) -> Exchange:
+def exchange_with(destination: Destination, form: Form = RECORDS) -> Exchange:
     """An exchange in the protocol of the destination. Nothing is opened yet."""
     # Either protocol brings modules with it that the application need not load for the other.
     if destination.protocol == "grpc":
         from spanmeter.instrumentation.pipeline.grpc_exchange import GrpcExchange
 
-        return GrpcExchange(destination)
+        return GrpcExchange(destination, form)
     from spanmeter.instrumentation.pipeline.http_exchange import HttpExchange
 
-    return HttpExchange(destination)
+    return HttpExchange(destination, form)

@@ -9,6 +9,7 @@ Source: github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md.
 import gzip
 import struct
 from base64 import b64decode
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import Final
 from urllib.parse import unquote
@@ -29,26 +30,28 @@ from spanmeter.instrumentation.pipeline.destination import Destination
 from spanmeter.instrumentation.pipeline.exchange import (
     GZIP_LEVEL,
     MAX_ANSWER,
+    RECORDS,
     USER_AGENT,
     Exchange,
+    Form,
 )
 from spanmeter.instrumentation.pipeline.http2 import Headers, Http2Connection, Response
 from spanmeter.instrumentation.pipeline.protobuf import Malformed
 
-_METHOD: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _prefix: Final = struct.Struct(">BI")
 """Before each message: whether it is compressed, and its length."""
 
 
 class GrpcExchange(Exchange):
-    """Calls of `TraceService.Export` to a destination of protocol `grpc`."""
+    """Unary calls to a destination of protocol `grpc`."""
 
     broken = (OSError, H2Error, HTTPException)
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: Destination, form: Form = RECORDS) -> None:
         self._destination = destination
+        self._form = form
         self._connection: Http2Connection | None = None
-        self._headers = _headers(destination)
+        self._headers = _headers(destination, form.method)
 
     def is_open(self) -> bool:
         return self._connection is not None
@@ -68,7 +71,7 @@ class GrpcExchange(Exchange):
             timeout=self._destination.timeout,
             max_answer=MAX_ANSWER,
         )
-        return _answer(response)
+        return _answer(response, self._form.read)
 
     def _connected(self) -> Http2Connection:
         if self._connection is not None and not self._connection.is_open():
@@ -82,13 +85,13 @@ class GrpcExchange(Exchange):
         return self._connection
 
 
-def _headers(destination: Destination) -> Headers:
+def _headers(destination: Destination, method: str) -> Headers:
     authority = destination.url.partition("://")[2]
     return (
         (":method", "POST"),
         (":scheme", "https" if destination.secure else "http"),
         (":authority", authority),
-        (":path", _METHOD),
+        (":path", method),
         ("te", "trailers"),
         ("content-type", "application/grpc"),
         ("user-agent", USER_AGENT),
@@ -98,7 +101,7 @@ def _headers(destination: Destination) -> Headers:
     )
 
 
-def _answer(response: Response) -> Answer:
+def _answer(response: Response, read: Callable[[bytes], Answer]) -> Answer:
     headers = response.headers
     if "grpc-status" not in headers:
         # Something between us and the collector has answered in its place.
@@ -111,7 +114,7 @@ def _answer(response: Response) -> Answer:
     # Without `grpc-accept-encoding` no answer is compressed.
     if body and (len(body) < _prefix.size or body[0]):
         return TryAgain("the answer is no message of gRPC")
-    return of_grpc(int(code), message, body[_prefix.size :], _asked_delay(headers))
+    return of_grpc(int(code), message, body[_prefix.size :], _asked_delay(headers), read)
 
 
 def _asked_delay(headers: dict[str, str]) -> float | None:

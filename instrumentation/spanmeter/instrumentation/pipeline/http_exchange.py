@@ -13,8 +13,10 @@ from spanmeter.instrumentation.pipeline.destination import Destination
 from spanmeter.instrumentation.pipeline.exchange import (
     GZIP_LEVEL,
     MAX_ANSWER,
+    RECORDS,
     USER_AGENT,
     Exchange,
+    Form,
 )
 
 
@@ -23,13 +25,14 @@ class HttpExchange(Exchange):
 
     broken = (OSError, http.client.HTTPException)
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: Destination, form: Form = RECORDS) -> None:
         self._destination = destination
+        self._read = form.read
         self._connection: http.client.HTTPConnection | None = None
         self._proxy = proxy_for(destination)
         self._target = destination.path
         self._headers = {
-            "Content-Type": "application/x-protobuf",
+            "Content-Type": form.content_type,
             "User-Agent": USER_AGENT,
             **dict(destination.headers),
         }
@@ -63,4 +66,4 @@ class HttpExchange(Exchange):
         status, retry_after = response.status, response.headers.get("Retry-After")
         if response.will_close or not response.isclosed():
             self.close()
-        return of_http(status, answered, retry_after)
+        return of_http(status, answered, retry_after, self._read)

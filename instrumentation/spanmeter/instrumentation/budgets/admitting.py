@@ -1,0 +1,45 @@
+"""Where calls meet their budgets, if there are any: nearly nothing to do where there are none."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from spanmeter.instrumentation.budgets.admission import Admission
+from spanmeter.instrumentation.budgets.shared import shared
+from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.identity import identity_in
+
+if TYPE_CHECKING:
+    from spanmeter.instrumentation.instrumentor import Request
+
+
+@guarded
+def admitted(identity: Mapping[str, str], request: "Request") -> Admission | None:
+    """What decides about a call, decided where that can be at once; none where it falls under no budget, or can no
+    longer be refused. Raises `BudgetExceeded`."""
+    guard = shared()
+    if guard is None:
+        return None
+    policy = guard.policy
+    endpoint = request.endpoint
+    if policy is not None and not policy.of(
+        identity, request.provider or None, request.model, endpoint.operation
+    ):
+        return None
+    if request.is_sent or endpoint.fetches or endpoint.results is not None:
+        # What was made earlier costs nothing any more.
+        return None
+    admission = Admission(guard, identity, request)
+    admission.decide()
+    return admission
+
+
+@guarded
+def refuse_session(request: "Request") -> None:
+    """Raises `BudgetExceeded` where there is nothing left for a session's first call. It may block for as long as a
+    call may wait for the collector: sessions are opened rarely."""
+    admission = admitted(identity_in(), request)
+    if admission is not None:
+        try:
+            admission.wait()
+        finally:
+            admission.give_up()

@@ -1,0 +1,117 @@
+"""What a call will use, before it is made: as little work as does, since every call waits for it.
+
+Input is not tokenized, which takes milliseconds for a long prompt: a token is taken for three bytes of UTF-8. English
+averages four to five bytes a token, code and JSON some three, Chinese and Japanese three or more: it errs on the side
+of too much, and what is too much comes back when the provider has counted. What is no text (an image, sound, a file)
+is taken for `MEDIA` tokens. Output is what the request bounds it to, or what the budget says.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, cast
+
+from spanmeter.instrumentation.budgets.amounts import SCALE
+from spanmeter.instrumentation.budgets.policy import Rule
+from spanmeter.instrumentation.budgets.rates import Rates
+from spanmeter.metering import attributes as names
+
+BYTES_PER_TOKEN: Final = 3
+OF_TEXT: Final = 3
+"""Tokens around each text: who says it, where it ends."""
+
+MEDIA: Final = 2000
+"""Tokens of an image, as the providers count a large one."""
+
+LONGEST_TEXT: Final = 100_000
+"""Characters from which a text without any space is taken for an encoded file."""
+
+LIMITS: Final = (
+    ("max_completion_tokens",),
+    ("max_output_tokens",),
+    ("max_tokens",),
+    ("max_tokens_to_sample",),
+    ("generationConfig", "maxOutputTokens"),
+    ("inferenceConfig", "maxTokens"),
+    ("options", "num_predict"),
+)
+"""Where requests bound their output, over all APIs."""
+
+WITHOUT_OUTPUT: Final = frozenset(
+    {names.EMBEDDINGS, names.RERANK, names.MODERATION, names.CLASSIFICATION}
+)
+"""Operations that make no tokens."""
+
+
+class Expected(NamedTuple):
+    """Tokens. `output` None: the request does not bound it."""
+
+    input: int
+    output: int | None
+    answers: int = 1
+    """How many answers are asked for; each may use that much."""
+
+    def made(self, otherwise: int) -> int:
+        """Tokens of output, with what to take where the request does not say."""
+        return self.answers * (otherwise if self.output is None else self.output)
+
+    def amount(self, rule: Rule, rates: Rates | None) -> int:
+        """What that comes to in the metric of a budget, at these rates if it is one of money."""
+        made = self.made(rule.output_tokens)
+        if rates is not None:
+            return rates.cost(self.input, made)
+        counts = {
+            "requests": 1,
+            "tokens": self.input + made,
+            "input_tokens": self.input,
+            "output_tokens": made,
+        }
+        return counts.get(rule.metric, 0) * SCALE
+
+
+def expected(operation: str, body: Mapping[str, Any]) -> Expected:
+    """What a request will use."""
+    size, texts, media = _measured(body)
+    taken_in = -(-size // BYTES_PER_TOKEN) + OF_TEXT * texts + MEDIA * media
+    if operation in WITHOUT_OUTPUT:
+        return Expected(taken_in, 0)
+    answers = body.get("n")
+    several = answers if type(answers) is int and answers > 1 else 1
+    return Expected(taken_in, output_limit(body), several)
+
+
+def output_limit(body: Mapping[str, Any]) -> int | None:
+    """What the request bounds its output to."""
+    for first, *rest in LIMITS:
+        found = body.get(first)
+        if found is not None and rest:
+            found = found.get(rest[0]) if isinstance(found, dict) else None
+        if type(found) is int and found >= 0:
+            return found
+    return None
+
+
+def _measured(body: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Bytes of text, number of texts, number of files in a JSON value, at any depth."""
+    size = texts = media = 0
+    waiting: list[Any] = [body]
+    while waiting:
+        value = waiting.pop()
+        kind = type(value)
+        if kind is str:
+            length = len(value)
+            if length > LONGEST_TEXT and " " not in value:
+                media += 1
+            else:
+                texts += 1
+                size += length if value.isascii() else len(value.encode("utf-8", "replace"))
+        elif kind is dict:
+            waiting += value.values()
+        elif kind is list or kind is tuple:
+            waiting += value
+        elif kind is bytes or kind is bytearray:
+            # A request's own body is JSON; a file is not.
+            is_json = value[:1] == b"{"
+            size += len(value) if is_json else 0
+            media += not is_json
+        elif isinstance(value, Mapping):
+            waiting += cast("Mapping[str, Any]", value).values()
+    return size, texts, media
