@@ -23,7 +23,8 @@ WITH RECURSIVE holding AS (
         WHERE refclassid = 'pg_class'::regclass AND refobjid = holding.oid
     ) AS reached
     WHERE reached.oid <> ALL (ARRAY[
-        'own_ledger', 'own_usage_events', 'own_adjustments', 'own_usage_hourly', 'own_usage_daily'
+        'own_ledger', 'own_usage_events', 'own_adjustments', 'own_usage_hourly', 'own_usage_daily',
+        'own_shown_daily', 'own_shown_ledger'
     ]::regclass[])
 )
 SELECT holding.oid, format('%I.%I', nspname, relname) AS name, relkind, relispartition OR nspname <> current_schema()
