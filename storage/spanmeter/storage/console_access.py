@@ -1,4 +1,4 @@
-"""What the console knows who it serves by: signing secrets, links that log in once, keys, and what a tenant is shown."""
+"""Whom the console serves: signing secrets, links that log in once, keys, and what each tenant is shown."""
 
 import secrets
 from collections.abc import Mapping
