@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from spanmeter.console.web import api, pages
 from spanmeter.console.web.middleware import BoundedBodies, EntityTags, SafeHeaders
@@ -107,9 +108,19 @@ async def _answer(
     told: Callable[[Exception], Problem], request: Request, error: Exception
 ) -> Response:
     problem = told(error)
+    if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        problem.headers["Allow"] = _allowed(request.url.path)
     if request.url.path.startswith(API):
         return as_json(problem, request.url.path)
     return as_page(request, problem)
+
+
+def _allowed(path: str) -> str:
+    """The methods of a path: a router tells those of its first route alone."""
+    routers = api.ROUTERS if path.startswith(API) else pages.ROUTERS
+    routes = (route for router in routers for route in router.routes if isinstance(route, Route))
+    found = [route for route in routes if route.path_regex.match(path.removeprefix(API))]
+    return ", ".join(sorted({method for route in found for method in route.methods or ()}))
 
 
 def _of_parameters(error: RequestValidationError) -> Problem:

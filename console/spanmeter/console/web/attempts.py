@@ -1,4 +1,7 @@
-"""Attempts to get in that failed: few are let try again, and all of them are logged."""
+"""Attempts to get in that failed: after a few an address is told to wait, and what it tries is logged no more.
+
+Who shows what is good is let in all the same: nobody can lock others out, and 256 bits cannot be guessed.
+"""
 
 import logging
 import threading
@@ -18,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 MOST: Final = 10
 WINDOW: Final = 60.0
-"""After so many failures within so many seconds an address waits until the first is that old."""
+"""After so many failures within so many seconds, further ones are answered that the address should wait."""
 
 _PEERS: Final = 10_000
 """Addresses that are remembered; beyond that the one that failed longest ago is forgotten."""
@@ -32,25 +35,25 @@ class Attempts:
         self._lock = threading.Lock()
         self._failed: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def check(self, peer: str) -> None:
-        """Raise Problem 429 where this address has failed too often."""
+    def failed(self, peer: str, reason: str, key_id: str | None) -> None:
+        """Note a failure, here and in the log of access. Raises Problem 429 where this address has failed too often."""
         with self._lock:
             failed = self._recent(peer)
             wait = WINDOW - (time.monotonic() - failed[0]) if len(failed) >= MOST else 0
+            if wait <= 0:
+                failed.append(time.monotonic())
+            self._failed.move_to_end(peer)
+            if len(self._failed) > _PEERS:
+                self._failed.popitem(last=False)
         if wait > 0:
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "too many attempts have failed from this address: wait a minute",
                 {"Retry-After": str(int(wait) + 1)},
             )
+        self._log(peer, reason, key_id)
 
-    def failed(self, peer: str, reason: str, key_id: str | None) -> None:
-        """Note a failure, here and in the log of access."""
-        with self._lock:
-            self._recent(peer).append(time.monotonic())
-            self._failed.move_to_end(peer)
-            if len(self._failed) > _PEERS:
-                self._failed.popitem(last=False)
+    def _log(self, peer: str, reason: str, key_id: str | None) -> None:
         entry = RefusedAttempts(reason, key_id, peer, 1, datetime.now(UTC))
         try:
             with self._pool.connection() as connection, database_errors():

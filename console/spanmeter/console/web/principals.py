@@ -74,7 +74,6 @@ def refuse_other_sites(request: Request) -> None:
 
 def by_credential(services: Services, credential: str, peer: str) -> Principal:
     """Whose API key or tenant's token this is. A failure counts. Raises Problem 401, 403 and 429."""
-    services.attempts.check(peer)
     try:
         if TOKEN.fullmatch(credential):
             return _by_key(services, credential)

@@ -60,6 +60,10 @@ def page(
         "path": request.url.path,
         "query": dict(request.query_params),
         "now": datetime.now(UTC),
+        "static": address_of,
+        "navigation": NAVIGATION,
+        "periods": PERIODS,
+        "with_query": with_query,
         **values,
     }
     return HTMLResponse(_environment().get_template(template).render(told), status)
@@ -76,14 +80,6 @@ def _environment() -> Environment:
     )
     environment.filters.update({name: getattr(formats, name) for name in _FILTERS})
     environment.filters["path_part"] = lambda text: quote(str(text), safe="")
-    environment.globals.update(
-        {
-            "static": address_of,
-            "navigation": NAVIGATION,
-            "periods": PERIODS,
-            "with_query": with_query,
-        }
-    )
     return environment
 
 

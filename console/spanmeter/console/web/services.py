@@ -9,10 +9,9 @@ from fastapi import Request
 from spanmeter.console.web.attempts import Attempts
 from spanmeter.console.web.rates_held import RatesHeld
 from spanmeter.console.web.settings import ConsoleSettings
-from spanmeter.console.web.tokens import Tokens, derived
+from spanmeter.console.web.tokens import Tokens, secrets_of
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection, database_errors
-from spanmeter.storage.console_access import signing_secrets
 from spanmeter.storage.pool import connection_pool
 
 _CONNECTIONS: Final = 8
@@ -44,10 +43,8 @@ class Services:
             yield connection
 
     def _secrets(self) -> Mapping[str, bytes]:
-        if self.settings.secrets:
-            return derived(self.settings.secrets)
         with self.pool.connection() as connection:
-            return signing_secrets(connection)
+            return secrets_of(self.settings.secrets, connection)
 
 
 def services_of(request: Request) -> Services:

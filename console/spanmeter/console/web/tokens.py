@@ -9,6 +9,9 @@ from typing import Any, Final
 
 import jwt
 
+from spanmeter.storage.connection import Connection
+from spanmeter.storage.console_access import signing_secrets
+
 _ALGORITHM: Final = "HS256"
 
 TENANT: Final = "spanmeter:tenant"
@@ -84,8 +87,13 @@ class Tokens:
         return self._known
 
 
-def derived(secrets: Sequence[str]) -> Mapping[str, bytes]:
-    """Signing secrets by id, from those that an operator gave: each for this use alone."""
+def secrets_of(given: Sequence[str], connection: Connection) -> Mapping[str, bytes]:
+    """Signing secrets by id: those that an operator gave, else the ledger's. Raises DatabaseUnavailable."""
+    return _derived(given) if given else signing_secrets(connection)
+
+
+def _derived(secrets: Sequence[str]) -> Mapping[str, bytes]:
+    """Each for this use alone, by an id that tells nothing of it."""
     return {
         f"given-{sha256(each.encode()).hexdigest()[:8]}": hmac.digest(
             each.encode(), b"spanmeter console tokens", "sha256"

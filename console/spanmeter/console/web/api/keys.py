@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
 
 from spanmeter.console.web.asked_period import Asked
 from spanmeter.console.web.principals import Operator, administrator
@@ -20,6 +20,15 @@ router = APIRouter(tags=["keys"])
 Administrator = Annotated[Operator, Depends(administrator)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 KeyId = Annotated[str, Path(pattern=r"^smk_[0-9a-f]{12}$")]
+
+
+def _as_text(value: object) -> object:
+    if value is not None and not isinstance(value, str):
+        raise ValueError("a moment is text, such as 2026-11-20T08:30:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_text)]
 
 
 class Key(BaseModel):
@@ -51,7 +60,7 @@ class KeyWanted(BaseModel):
     tenants: list[Name] | None = Field(
         None, min_length=1, max_length=1000, description="Bind it to these."
     )
-    expires_at: datetime | None = Field(None, description="When it stops to work; with an offset.")
+    expires_at: Moment | None = Field(None, description="When it stops to work; with an offset.")
 
 
 class MadeKey(BaseModel):
@@ -94,8 +103,6 @@ def make_key(
     _: Administrator,
 ) -> MadeKey:
     """Make a key."""
-    if wanted.expires_at is not None and wanted.expires_at.tzinfo is None:
-        raise Problem.unusable("expires_at needs an offset, such as Z")
     try:
         with services.changing() as connection:
             made = create_key(

@@ -35,14 +35,14 @@ class ShownToTenant(BaseModel):
 class ShowTenant(BaseModel):
     """What a tenant is to see from now on."""
 
-    shows_models: bool = False
-    shows_cost: bool = False
+    shows_models: bool = Field(False, strict=True)
+    shows_cost: bool = Field(False, strict=True)
 
 
 class TokenWanted(BaseModel):
     """How long a token is to work."""
 
-    seconds: int = Field(900, ge=1, le=int(LONGEST.total_seconds()))
+    seconds: int = Field(900, strict=True, ge=1, le=int(LONGEST.total_seconds()))
 
 
 class TenantToken(BaseModel):

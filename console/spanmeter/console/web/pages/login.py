@@ -58,12 +58,10 @@ def log_in_by_link(
     request: Request, services: TheServices, token: Annotated[str, Query(max_length=200)]
 ) -> Response:
     """Begin a session with a link that somebody printed who may use the database."""
-    peer = peer_of(request)
-    services.attempts.check(peer)
     with services.changing() as connection:
         good = use_login_link(connection, token)
     if not good:
-        services.attempts.failed(peer, "unknown", None)
+        services.attempts.failed(peer_of(request), "unknown", None)
         told = "this link was used or is too old: `spanmeter console --link` prints another"
         return page(request, "login.html", HTTPStatus.UNAUTHORIZED, following="/", wrong=told)
     return _begin(request, services, Operator(_LINK, admin=True), None, "/")

@@ -109,7 +109,7 @@ def tenant_page(
         chart=over_time(of_it, "feature", asked, now.currency),
         features=lines(of_it, "feature", asked, now.currency, compared=True)[:_SHOWN],
         models=lines(of_it, "model", asked, now.currency, compared=True)[:_SHOWN],
-        users=lines(of_it, "user_id", asked, now.currency)[:_SHOWN],
+        users=lines(of_it, "user_id", asked, now.currency, compared=True)[:_SHOWN],
         spread=concentration(of_it, "user_id", asked, now.currency),
         actions=actions(of_it, asked, by_day=False)[:_SHOWN],
         shown=tenant_view(view.connection, tenant),
