@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from databases import editions, redis, shared
+from databases import chromium, editions, redis, shared
 from databases.debian import CannotProvide
 from databases.programs import ProgramFailed
 
@@ -29,6 +29,7 @@ def prepare() -> None:
         if editions.named(edition) is None:
             editions.cluster(edition)
     redis.program()
+    chromium.program()
 
 
 def start() -> None:

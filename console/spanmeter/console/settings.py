@@ -4,12 +4,14 @@ The settings of one run are one frozen `Settings`, read once, before the command
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+from spanmeter.console.web.settings import colour
 from spanmeter.metering.attribution import Attribution
 
 ENVIRONMENT_PREFIX: Final = "SPANMETER_"
@@ -21,6 +23,8 @@ _TRUTH: Final = {
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 DURABILITY: Final = ("journal+db", "db")
+CONSOLE_OFF: Final = "off"
+_ORIGIN: Final = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|'self'")
 
 
 class InvalidSetting(ValueError):
@@ -44,6 +48,8 @@ class Settings:
     defaults are reachable from this machine only, and then no key is asked for unless `auth` says so.
     Collectors seal a day `seal_after` hours after its end, None: never; `seal_key` is a secret, too.
     `spanmeter up` looks for alerts if `alerts` says so.
+    `console` is where pages and API are, or "off"; `console_url` where people reach them. The other settings of the
+    console dress the pages of tenants, name the origins that may embed them, and give the secrets that sign tokens.
     `attribution` names by dimension the places where spans carry it (see `Attribution`).
     """
 
@@ -62,6 +68,13 @@ class Settings:
     seal_after: int | None = 2
     seal_key: str | None = field(default=None, repr=False)
     alerts: bool = True
+    console: str = "127.0.0.1:4319"
+    console_url: str | None = None
+    console_name: str = "Usage"
+    console_accent: str | None = None
+    console_logo: Path | None = None
+    console_frame_ancestors: Sequence[str] = ()
+    console_secret: Sequence[str] = field(default=(), repr=False)
     log_level: str = "info"
     log_format: str = "text"
 
@@ -172,6 +185,41 @@ def _address(value: object) -> str:
     return text
 
 
+def _console(value: object) -> str:
+    return CONSOLE_OFF if str(value).strip().lower() == CONSOLE_OFF else _address(value)
+
+
+def _url(value: object) -> str:
+    text = _text(value).rstrip("/")
+    if not re.fullmatch(r"https?://[^\s?#]+", text):
+        raise ValueError(f"{text!r} is no address such as https://usage.example.com")
+    return text
+
+
+def _colour(value: object) -> str:
+    return colour(_text(value))
+
+
+def _several(value: object) -> Sequence[str]:
+    """A list, or text with commas."""
+    listed = value.split(",") if isinstance(value, str) else value
+    return tuple(_text(each) for each in _names(listed))
+
+
+def _origins(value: object) -> Sequence[str]:
+    for each in _several(value):
+        if _ORIGIN.fullmatch(each) is None:
+            raise ValueError(f"{each!r} is no origin such as https://app.example.com")
+    return _several(value)
+
+
+def _secrets(value: object) -> Sequence[str]:
+    secrets = _several(value)
+    if any(len(each) < 32 for each in secrets):
+        raise ValueError("a secret needs 32 characters at least")
+    return secrets
+
+
 def _attribution(value: object) -> Mapping[str, Sequence[str]]:
     """A table of lists, or for flags and variables `tenant=customer.id,resource:team;user=login`."""
     places = _table_of(value) if isinstance(value, str) else value
@@ -219,6 +267,13 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
     "seal_after": _hours,
     "seal_key": _text,
     "alerts": _yes_or_no,
+    "console": _console,
+    "console_url": _url,
+    "console_name": _text,
+    "console_accent": _colour,
+    "console_logo": _path,
+    "console_frame_ancestors": _origins,
+    "console_secret": _secrets,
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of(*LOG_FORMATS),
 }

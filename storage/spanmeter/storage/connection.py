@@ -28,15 +28,20 @@ def connect(conninfo: str) -> Connection:
     Raises DatabaseUnavailable when the server cannot be reached, StorageError when `conninfo` is
     malformed.
     """
+    parameters = with_defaults(conninfo)
+    with database_errors():
+        return psycopg.connect(parameters, autocommit=True)
+
+
+def with_defaults(conninfo: str) -> str:
+    """`conninfo` over the defaults. Raises StorageError, repeating none of it, when it is malformed."""
     try:
-        parameters = make_conninfo("", **(_DEFAULTS | conninfo_to_dict(conninfo)))
+        return make_conninfo("", **(_DEFAULTS | conninfo_to_dict(conninfo)))
     except psycopg.ProgrammingError:
         # libpq's message quotes the string, which may hold a password.
         raise StorageError(
             "the DSN is malformed; it is postgresql://USER@HOST:PORT/DATABASE or key=value"
         ) from None
-    with database_errors():
-        return psycopg.connect(parameters, autocommit=True)
 
 
 @contextmanager

@@ -156,6 +156,92 @@ def log(settings: Settings, since: datetime, key_id: str | None, most: int, form
     click.echo(FORMATS[form](listing), nl=False)
 
 
+@keys.command()
+@click.argument("tenant")
+@click.option(
+    "--for",
+    "lifetime",
+    callback=lasting,
+    default="15m",
+    metavar="LENGTH",
+    help="It works no longer than this, a day at most. Default: 15m.",
+)
+@accepts("dsn", "data", "console", "console_url", "tls_certificate")
+def embed(settings: Settings, tenant: str, lifetime: timedelta) -> None:
+    """Print a token with which TENANT's own page, and the API, show this tenant's usage and nothing else.
+
+    Standard output is the token alone; where the page is goes to standard error.
+    """
+    require("spanmeter keys", "collector")
+    from spanmeter.console.console_beside import console_settings, page_address
+    from spanmeter.console.ledger_access import changing
+    from spanmeter.console.web.tokens import LONGEST, Tokens, secrets_of
+
+    if not timedelta() < lifetime <= LONGEST:
+        raise click.BadParameter("a tenant's token works for 24h at most", param_hint="--for")
+    with changing(settings) as connection:
+        chosen = console_settings(settings, "")
+        tokens = Tokens(lambda: secrets_of(chosen.secrets, connection))
+        token = tokens.for_tenant(tenant, lifetime)
+    page = page_address(settings, settings.console)
+    click.echo(f'<iframe src="{page}/embed?token={token}"></iframe>', err=True)
+    click.echo(token)
+
+
+@keys.command("view")
+@click.argument("tenant")
+@click.option("--models/--no-models", default=None, help="Whether it sees providers and models.")
+@click.option("--cost/--no-cost", default=None, help="Whether it sees what its usage costs you.")
+@accepts("dsn", "data")
+def tenant_view(settings: Settings, tenant: str, *, models: bool | None, cost: bool | None) -> None:
+    """Show or lay down what TENANT sees of itself, beside actions, requests and tokens. Default: nothing."""
+    require("spanmeter keys", "collector")
+    from getpass import getuser
+
+    from spanmeter.console.ledger_access import changing
+    from spanmeter.storage import console_access
+
+    with changing(settings) as connection:
+        shown = console_access.tenant_view(connection, tenant)
+        if models is not None or cost is not None:
+            shown = console_access.set_tenant_view(
+                connection,
+                tenant,
+                shows_models=shown.shows_models if models is None else models,
+                shows_cost=shown.shows_cost if cost is None else cost,
+                set_by=getuser(),
+            )
+    seen = [*(["models"] if shown.shows_models else []), *(["cost"] if shown.shows_cost else [])]
+    click.echo(
+        f"{tenant} sees its actions, requests and tokens{''.join(f', {each}' for each in seen)}"
+    )
+
+
+@keys.command("rotate-secret")
+@click.option(
+    "--overlap",
+    callback=lasting,
+    default="24h",
+    metavar="LENGTH",
+    help="How long tokens that are signed by now may still work. Default: 24h.",
+)
+@accepts("dsn", "data")
+def rotate_secret(settings: Settings, overlap: timedelta) -> None:
+    """Sign tenants' tokens and sessions with a new secret from now on."""
+    require("spanmeter keys", "collector")
+    from spanmeter.console.failures import UnusableSetting
+    from spanmeter.console.ledger_access import changing
+    from spanmeter.storage import console_access
+
+    if settings.console_secret:
+        raise UnusableSetting(
+            "the secrets are given by SPANMETER_CONSOLE_SECRET: put a new one first there"
+        )
+    with changing(settings) as connection:
+        console_access.rotate_secret(connection, overlap)
+    click.echo("tokens are signed with a new secret")
+
+
 def _id_of(key: str) -> str:
     """What a key begins with; who pastes all of it is not told so in a log."""
     return "_".join(key.split("_")[:2])

@@ -21,7 +21,7 @@ Where your app runs, have it send spans here:
   export OTEL_EXPORTER_OTLP_ENDPOINT={scheme}://{endpoint}
   export OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none  # or where yours go{key}
 
-Query the ledger:
+{look}Query the ledger:
   spanmeter report --by tenant,model --dsn {dsn}
   psql {dsn} -c 'SELECT tenant_id, sum(cost) FROM ledger GROUP BY 1'
 
@@ -32,20 +32,28 @@ Ctrl-C stops it; the ledger stays{place}.
 _KEY = """
   export OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20KEY  # KEY from: spanmeter keys create NAME --dsn {dsn}"""
 
+_LOOK = """\
+Look at it (the link logs in once; `spanmeter console --link` prints another):
+  {login}
+
+"""
+
 # Where a receiver that listens on every address is reached from this machine.
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
 
 
 @click.command()
-@accepts("dsn", "data", *RECEIVING, "alerts")
+@accepts("dsn", "data", *RECEIVING, "alerts", "console", "console_url")
 def up(settings: Settings) -> None:
-    """Receive spans and keep the ledger, on an embedded database or on that of --dsn.
+    """Receive spans, keep the ledger and show it, on an embedded database or on that of --dsn.
 
     The tables are made or brought up to date first. The last line on standard output is `READY
-    grpc=HOST:PORT http=HOST:PORT`, printed when spans are accepted. SIGTERM or Ctrl-C finishes what was received.
+    grpc=HOST:PORT http=HOST:PORT console=HOST:PORT`, printed when spans are accepted. SIGTERM or Ctrl-C
+    finishes what was received.
     """
     require("spanmeter up", "collector", *([] if settings.dsn else ["embedded"]))
     from spanmeter.collector_receiver import run
+    from spanmeter.console.console_beside import console_beside, login_address
     from spanmeter.console.database import described
     from spanmeter.console.ledger_access import ledger_dsn, refuse_leaks, without_password
     from spanmeter.console.receiving import collector_settings, logging_as, ready_line
@@ -62,6 +70,7 @@ def up(settings: Settings) -> None:
         shown = quote(without_password(dsn))
 
         def announce(addresses: "Addresses") -> None:
+            look = _LOOK.format(login=login_address(settings, dsn, console)) if console else ""
             place = "" if settings.dsn else f" in {settings.data}"
             text = _READY.format(
                 edition=edition,
@@ -70,11 +79,12 @@ def up(settings: Settings) -> None:
                 key=_KEY.format(dsn=shown) if chosen.needs_key else "",
                 dsn=shown,
                 place=place,
-                ready=ready_line(addresses),
+                look=look,
+                ready=ready_line(addresses, console),
             )
             click.echo(text, nl=False)
 
-        with _alerts(settings, dsn, log):
+        with _alerts(settings, dsn, log), console_beside(settings, dsn) as console:
             run(chosen, ready=announce, begin=log)
 
 

@@ -16,10 +16,12 @@ from typing import Any
 import click
 
 from spanmeter.collector_receiver import Collector, CollectorSettings
+from spanmeter.console.console_beside import console_beside, login_address
 from spanmeter.console.demo.pages import show_bills, show_usage
 from spanmeter.console.demo.stage import Stage, served_by
 from spanmeter.console.failures import JobFailed
 from spanmeter.console.logs import log_to_file
+from spanmeter.console.settings import Settings
 from spanmeter.storage.embedded import EmbeddedDatabase
 from spanmeter.storage.migrations import migrate
 
@@ -48,7 +50,7 @@ def run_demo(requests: int, data: Path | None, *, keep: bool) -> None:
             click.echo("\nEvery count and the cost are equal, to the last digit.")
             _say_how_to_go_on(dsn, collector.grpc_address, data, keep=keep)
             if keep:
-                _until_interrupted()
+                _show_console(dsn)
 
 
 def _perform(logs: Path, grpc: str, requests: int, say: Say) -> Mapping[str, Any]:
@@ -79,7 +81,18 @@ def _say_how_to_go_on(dsn: str, grpc: str, data: Path | None, *, keep: bool) -> 
             f"  spanmeter report --data {quote(str(data))} --by tenant,day"
         )
     else:
-        click.echo("\nTo query it in SQL: spanmeter demo --keep. For your own app: spanmeter up.")
+        click.echo(
+            "\nTo see it in a browser, or query it in SQL: spanmeter demo --keep. For your own app: spanmeter up."
+        )
+
+
+def _show_console(dsn: str) -> None:
+    """Serve the pages until Ctrl-C."""
+    settings = Settings(console="127.0.0.1:0", log_level="warning")
+    with console_beside(settings, dsn) as console:
+        if console is not None:
+            click.echo(f"Look at it in a browser:\n  {login_address(settings, dsn, console)}")
+        _until_interrupted()
 
 
 def _narrator() -> Say:

@@ -24,7 +24,7 @@ WITH RECURSIVE holding AS (
     ) AS reached
     WHERE reached.oid <> ALL (ARRAY[
         'own_ledger', 'own_usage_events', 'own_adjustments', 'own_usage_hourly', 'own_usage_daily', 'own_usage_monthly',
-        'own_usage_hourly_quantities', 'own_usage_daily_quantities'
+        'own_usage_hourly_quantities', 'own_usage_daily_quantities', 'own_shown_daily', 'own_shown_ledger'
     ]::regclass[])
 )
 SELECT holding.oid, format('%I.%I', nspname, relname) AS name, relkind, relispartition OR nspname <> current_schema()

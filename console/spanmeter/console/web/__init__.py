@@ -1,0 +1,1 @@
+"""The HTTP API and the pages: what operators and tenants see of the ledger."""

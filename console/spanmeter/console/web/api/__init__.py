@@ -1,0 +1,33 @@
+"""The HTTP API: each resource is one module with its routes."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from fastapi import APIRouter
+
+from spanmeter.console.web.api import (
+    actions,
+    events,
+    health,
+    keys,
+    rates,
+    reconciliations,
+    rules,
+    tenants,
+    unattributed,
+    usage,
+)
+
+ROUTERS: Final[Sequence[APIRouter]] = (
+    usage.router,
+    actions.router,
+    events.router,
+    unattributed.router,
+    tenants.router,
+    rates.router,
+    rules.router,
+    keys.router,
+    reconciliations.router,
+    health.router,
+)
+"""A new resource is one module, named here."""

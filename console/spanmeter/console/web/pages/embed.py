@@ -1,0 +1,147 @@
+"""A tenant's own page: what it used, in its words, to be embedded where the tenant works."""
+
+from collections.abc import Generator
+from decimal import Decimal
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import FileResponse, PlainTextResponse, Response
+
+from spanmeter.console.web.actions import ActionRow, actions
+from spanmeter.console.web.asked_period import Asked, AskedPeriod, asked_period
+from spanmeter.console.web.breakdown import Chart, Series, daily_totals, lines, over_time, totals
+from spanmeter.console.web.csv_files import csv_file
+from spanmeter.console.web.principals import TenantReader, by_credential, peer_of
+from spanmeter.console.web.problems import Problem
+from spanmeter.console.web.rendering import page
+from spanmeter.console.web.services import Services, services_of
+from spanmeter.console.web.settings import colour
+from spanmeter.console.web.usage_sums import UsageAsked, UsageRow, usage_sums
+from spanmeter.console.web.views import View, own_tenant, own_view
+
+router = APIRouter()
+
+Token = Annotated[str, Query(max_length=4096, description="A tenant's token.")]
+Theme = Annotated[str, Query(pattern="^(auto|light|dark)$")]
+Accent = Annotated[str | None, Query(max_length=7)]
+TheServices = Annotated[Services, Depends(services_of)]
+
+_MONTHS: Final = 12
+_ALL: Final = 100_000
+_NAMES: Final = 6
+
+
+def tenants_view(request: Request, services: TheServices, token: Token) -> Generator[View]:
+    """What the tenant whose token it is is shown of itself. Raises Problem 401."""
+    who = by_credential(services, token, peer_of(request))
+    if not isinstance(who, TenantReader):
+        raise Problem.forbidden("a tenant's page takes a tenant's token, never an API key")
+    with own_view(services, own_tenant(who, None)) as view:
+        yield view
+
+
+TenantsView = Annotated[View, Depends(tenants_view, scope="function")]
+
+
+@router.get("/embed")
+def tenants_page(
+    request: Request,
+    services: TheServices,
+    view: TenantsView,
+    asked: Asked,
+    theme: Theme = "auto",
+    accent: Accent = None,
+) -> Response:
+    """What the tenant used."""
+    now = totals(view, asked)
+    done = actions(view, asked, by_day=True)
+    return page(
+        request,
+        "embed.html",
+        view=view,
+        asked=asked,
+        settings=services.settings,
+        theme=theme,
+        accent=_accent(accent) or services.settings.accent,
+        totals=now,
+        before=totals(view, asked.before, now.currency),
+        trend=daily_totals(view, asked, now.currency),
+        actions=_by_name(done),
+        chart=_of_actions(done, asked) if done else over_time(view, "feature", asked, now.currency),
+        features=lines(view, "feature", asked, now.currency),
+        models=lines(view, "model", asked, now.currency) if view.models else [],
+        history=_months(view, now.currency),
+    )
+
+
+@router.get("/embed/usage.csv")
+def tenants_csv(view: TenantsView, asked: Asked) -> Response:
+    """The tenant's usage by day and feature."""
+    rows = usage_sums(view, UsageAsked(("day", "feature"), asked, limit=_ALL))
+    names = ["day", "feature", "requests", "input_tokens", "output_tokens"]
+    cells: list[list[object]] = [
+        [
+            *(row.dimensions["day"], row.dimensions["feature"], row.requests),
+            *(row.input_tokens, row.output_tokens),
+            *([row.cost, row.currency] if view.cost else []),
+        ]
+        for row in rows
+    ]
+    return csv_file("usage.csv", [*names, *(["cost", "currency"] if view.cost else [])], cells)
+
+
+@router.get("/embed/theme.css")
+def theme_css(accent: Accent = None) -> Response:
+    """The accent that a page is dressed in: a file, since a page may have no style of its own."""
+    chosen = _accent(accent)
+    rules = f":root {{ --accent-given: {chosen}; }}\n" if chosen else ""
+    return PlainTextResponse(
+        rules, media_type="text/css", headers={"Cache-Control": "max-age=3600"}
+    )
+
+
+@router.get("/embed/logo")
+def logo(services: TheServices) -> Response:
+    """The logo of the settings."""
+    if services.settings.logo is None:
+        raise Problem.not_found("there is no logo")
+    return FileResponse(services.settings.logo, headers={"Cache-Control": "max-age=3600"})
+
+
+def _accent(text: str | None) -> str | None:
+    try:
+        return None if not text else colour(text)
+    except ValueError as error:
+        raise Problem.unusable(str(error)) from error
+
+
+def _by_name(done: list[ActionRow]) -> list[tuple[str, int, int]]:
+    """Actions of all days: name, done, failed; the most frequent first."""
+    sums: dict[str, list[int]] = {}
+    for row in done:
+        counted = sums.setdefault(row.name, [0, 0])
+        counted[0] += row.done
+        counted[1] += row.failed
+    told = [(name, counts[0], counts[1]) for name, counts in sums.items()]
+    return sorted(told, key=lambda each: (-each[1], each[0]))
+
+
+def _of_actions(done: list[ActionRow], asked: AskedPeriod) -> Chart:
+    names = [name for name, *_ in _by_name(done)][:_NAMES]
+    days = [f"{each:%Y-%m-%d}" for each in asked.days]
+    counts: dict[tuple[str, str], int] = {}
+    for row in done:
+        if row.day is not None:
+            at = row.name, f"{row.day:%Y-%m-%d}"
+            counts[at] = counts.get(at, 0) + row.done
+    series = [Series(name, [Decimal(counts.get((name, at), 0)) for at in days]) for name in names]
+    return Chart(days, series, "actions", money=False)
+
+
+def _months(view: View, currency: str) -> list[UsageRow]:
+    """The last twelve months, the latest first."""
+    today = asked_period("today")
+    year, month = divmod(today.since.year * 12 + today.since.month - _MONTHS, 12)
+    period = AskedPeriod(today.since.replace(year=year, month=month + 1, day=1), today.until)
+    rows = usage_sums(view, UsageAsked(("month",), period, limit=_ALL))
+    return [row for row in reversed(rows) if row.currency == currency]

@@ -1,0 +1,44 @@
+"""The overview: what everything costs, where it goes, and what needs a look."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from spanmeter.console.web.asked_period import Asked
+from spanmeter.console.web.breakdown import daily_totals, lines, over_time, totals
+from spanmeter.console.web.concentration import concentration
+from spanmeter.console.web.health import read_health
+from spanmeter.console.web.rendering import page
+from spanmeter.console.web.views import OperatorView
+
+router = APIRouter()
+
+Currency = Annotated[str | None, Query(pattern="^[A-Z]{3}$")]
+
+_SHOWN = 8
+
+
+@router.get("/")
+def overview(
+    request: Request, view: OperatorView, asked: Asked, currency: Currency = None
+) -> Response:
+    """What everything costs."""
+    now = totals(view, asked, currency)
+    tenants = lines(view, "tenant_id", asked, now.currency, compared=True)
+    return page(
+        request,
+        "overview.html",
+        asked=asked,
+        totals=now,
+        before=totals(view, asked.before, now.currency),
+        trend=daily_totals(view, asked, now.currency),
+        chart=over_time(view, "model", asked, now.currency),
+        tenants=[line for line in tenants if line.name is not None][:_SHOWN],
+        active=sum(line.name is not None for line in tenants),
+        unattributed=next((line for line in tenants if line.name is None), None),
+        features=lines(view, "feature", asked, now.currency, compared=True)[:_SHOWN],
+        models=lines(view, "model", asked, now.currency, compared=True)[:_SHOWN],
+        spread=concentration(view, "tenant_id", asked, now.currency),
+        health=read_health(view.connection),
+    )

@@ -1,0 +1,120 @@
+"""Tenants by cost, and one of them: what it used, who of its users is heavy, and what it is shown."""
+
+from dataclasses import replace
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from spanmeter.console.web.actions import actions
+from spanmeter.console.web.asked_period import Asked
+from spanmeter.console.web.breakdown import Line, daily_totals, lines, over_time, totals
+from spanmeter.console.web.concentration import concentration
+from spanmeter.console.web.forms import SentForm
+from spanmeter.console.web.pages.overview import Currency
+from spanmeter.console.web.principals import Operator, administrator, operator
+from spanmeter.console.web.rendering import page
+from spanmeter.console.web.services import Services, services_of
+from spanmeter.console.web.views import OperatorView
+from spanmeter.storage.console_access import set_tenant_view, tenant_view
+
+router = APIRouter()
+
+TenantPath = Annotated[str, Path(max_length=1024, pattern=r"^[^\x00]+$")]
+
+_ON_A_PAGE: Final = 50
+_SHOWN: Final = 10
+_PREVIEW: Final = timedelta(minutes=15)
+
+
+@router.get("/tenants")
+def tenants(
+    request: Request,
+    view: OperatorView,
+    asked: Asked,
+    search: Annotated[str, Query(max_length=200)] = "",
+    start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    currency: Currency = None,
+) -> Response:
+    """All tenants, greatest cost first."""
+    now = totals(view, asked, currency)
+    known = lines(view, "tenant_id", asked, now.currency, compared=True)
+    found = [each for each in known if search.lower() in _name(each).lower()]
+    return page(
+        request,
+        "tenants.html",
+        asked=asked,
+        totals=now,
+        found=found[start : start + _ON_A_PAGE],
+        count=len(found),
+        start=start,
+        following=start + _ON_A_PAGE if len(found) > start + _ON_A_PAGE else None,
+        search=search,
+        spread=concentration(view, "tenant_id", asked, now.currency),
+    )
+
+
+@router.get("/tenants/{tenant:path}/preview")
+def preview(
+    tenant: TenantPath,
+    services: Annotated[Services, Depends(services_of)],
+    _: Annotated[Operator, Depends(operator)],
+) -> Response:
+    """The tenant's own page, as the tenant sees it."""
+    token = services.tokens.for_tenant(tenant, _PREVIEW)
+    return RedirectResponse(f"/embed?token={token}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/tenants/{tenant:path}/view")
+def set_view(
+    tenant: TenantPath,
+    form: SentForm,
+    services: Annotated[Services, Depends(services_of)],
+    who: Annotated[Operator, Depends(administrator)],
+) -> Response:
+    """Lay down what the tenant is shown."""
+    with services.changing() as connection:
+        set_tenant_view(
+            connection,
+            tenant,
+            shows_models="models" in form,
+            shows_cost="cost" in form,
+            set_by=who.name,
+        )
+    return RedirectResponse(f"/tenants/{quote(tenant, safe='')}#shown", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/tenants/{tenant:path}")
+def tenant_page(
+    request: Request,
+    view: OperatorView,
+    tenant: TenantPath,
+    asked: Asked,
+    currency: Currency = None,
+) -> Response:
+    """One tenant."""
+    of_it = replace(view, tenant=tenant)
+    now = totals(of_it, asked, currency)
+    return page(
+        request,
+        "tenant.html",
+        tenant=tenant,
+        asked=asked,
+        totals=now,
+        before=totals(of_it, asked.before, now.currency),
+        trend=daily_totals(of_it, asked, now.currency),
+        chart=over_time(of_it, "feature", asked, now.currency),
+        features=lines(of_it, "feature", asked, now.currency, compared=True)[:_SHOWN],
+        models=lines(of_it, "model", asked, now.currency, compared=True)[:_SHOWN],
+        users=lines(of_it, "user_id", asked, now.currency, compared=True)[:_SHOWN],
+        spread=concentration(of_it, "user_id", asked, now.currency),
+        actions=actions(of_it, asked, by_day=False)[:_SHOWN],
+        shown=tenant_view(view.connection, tenant),
+    )
+
+
+def _name(line: Line) -> str:
+    return line.name or "(unattributed)"

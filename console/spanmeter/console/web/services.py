@@ -1,0 +1,52 @@
+"""What every request is answered with: connections, tokens, and the count of failed attempts."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Final, cast
+
+from fastapi import Request
+
+from spanmeter.console.web.attempts import Attempts
+from spanmeter.console.web.rates_held import RatesHeld
+from spanmeter.console.web.settings import ConsoleSettings
+from spanmeter.console.web.tokens import Tokens, secrets_of
+from spanmeter.storage import statements
+from spanmeter.storage.connection import Connection, database_errors
+from spanmeter.storage.pool import connection_pool
+
+_CONNECTIONS: Final = 8
+
+_SNAPSHOT: Final = statements.trusted("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+class Services:
+    """Those of one console; opened when it starts to serve."""
+
+    def __init__(self, settings: ConsoleSettings) -> None:
+        self.settings = settings
+        self.pool = connection_pool(settings.dsn, most=_CONNECTIONS)
+        self.attempts = Attempts(self.pool)
+        self.tokens = Tokens(self._secrets)
+        self.rates = RatesHeld()
+
+    @contextmanager
+    def snapshot(self) -> Generator[Connection]:
+        """A connection for reading: one moment, however many queries are made. Raises DatabaseUnavailable."""
+        with self.pool.connection() as connection, database_errors(), connection.transaction():
+            connection.execute(_SNAPSHOT)
+            yield connection
+
+    @contextmanager
+    def changing(self) -> Generator[Connection]:
+        """A connection in autocommit. Raises DatabaseUnavailable."""
+        with self.pool.connection() as connection, database_errors():
+            yield connection
+
+    def _secrets(self) -> Mapping[str, bytes]:
+        with self.pool.connection() as connection:
+            return secrets_of(self.settings.secrets, connection)
+
+
+def services_of(request: Request) -> Services:
+    """The services of the console that answers this request."""
+    return cast("Services", request.app.state.services)

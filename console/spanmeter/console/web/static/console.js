@@ -1,0 +1,172 @@
+// Draws charts from the tables beside them, and keeps the page up to date. Without it, every number is still there.
+"use strict";
+{
+  const charts = new Map();
+  // A custom property may be a formula; what it comes to is told by an element that has it.
+  const probe = document.createElement("i");
+  const colour = (name) => {
+    probe.style.color = `var(${name})`;
+    document.body.append(probe);
+    const told = getComputedStyle(probe).color;
+    probe.remove();
+    return told;
+  };
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  const formatter = (figure) => {
+    const { unit, money } = figure.dataset;
+    if (money === "yes") {
+      const fine = new Intl.NumberFormat("en", { style: "currency", currency: unit, maximumFractionDigits: 4 });
+      const coarse = new Intl.NumberFormat("en", { style: "currency", currency: unit, notation: "compact" });
+      return { exact: (n) => fine.format(n), axis: (n) => (Math.abs(n) >= 1000 ? coarse.format(n) : fine.format(n)) };
+    }
+    const plain = new Intl.NumberFormat("en");
+    const short = new Intl.NumberFormat("en", { notation: "compact" });
+    return { exact: (n) => `${plain.format(n)} ${unit}`, axis: (n) => (Number.isInteger(n) ? short.format(n) : "") };
+  };
+
+  const label = (cell) => {
+    const text = cell.dataset.label ?? cell.textContent;
+    return /T\d\d:/.test(text) ? `${text.slice(11, 16)}` : text;
+  };
+  const read = (cell) => Number(cell.querySelector("data")?.value ?? 0);
+
+  function stacked(table) {
+    const names = [...table.tHead.rows[0].cells].slice(1).map((cell) => cell.textContent);
+    const rows = [...table.tBodies[0].rows];
+    return {
+      labels: rows.map((row) => label(row.cells[0])),
+      datasets: names.map((name, at) => ({
+        label: name,
+        data: rows.map((row) => read(row.cells[at + 1])),
+        backgroundColor: colour(name === "others" ? "--series-others" : `--series-${(at % 6) + 1}`),
+        borderRadius: 2,
+        maxBarThickness: 34,
+        categoryPercentage: 0.86,
+        barPercentage: 0.94,
+        stack: "all",
+      })),
+    };
+  }
+
+  function waterfall(table) {
+    const rows = [...table.tBodies[0].rows];
+    const ends = [0, rows.length - 1];
+    return {
+      labels: rows.map((row) => label(row.cells[0])),
+      datasets: [{
+        label: "amount",
+        data: rows.map((row) => [Number(row.dataset.begins), Number(row.dataset.ends)]),
+        amounts: rows.map((row) => read(row.cells[1])),
+        backgroundColor: rows.map((row, at) => colour(
+          ends.includes(at) ? "--series-1" : Number(row.dataset.ends) >= Number(row.dataset.begins) ? "--series-3" : "--series-2")),
+        borderRadius: 4,
+        borderSkipped: false,
+        maxBarThickness: 64,
+      }],
+    };
+  }
+
+  const readers = { stacked, waterfall };
+
+  function options(figure) {
+    const { exact, axis } = formatter(figure);
+    const soft = colour("--soft");
+    const falls = figure.dataset.chart === "waterfall";
+    const amount = (item) => (falls ? item.dataset.amounts[item.dataIndex] : item.parsed.y);
+    return {
+      responsive: true,
+      maintainAspectRatio: false,
+      animation: still ? false : { duration: 350 },
+      interaction: { mode: "index", intersect: false },
+      plugins: {
+        legend: {
+          display: !falls,
+          position: "bottom",
+          align: "start",
+          labels: { color: soft, usePointStyle: true, pointStyle: "rectRounded", boxHeight: 7, boxWidth: 7, padding: 16 },
+        },
+        tooltip: {
+          backgroundColor: colour("--text"),
+          titleColor: colour("--page"),
+          bodyColor: colour("--page"),
+          footerColor: colour("--page"),
+          padding: 11,
+          cornerRadius: 10,
+          boxPadding: 5,
+          usePointStyle: true,
+          filter: (item) => falls || item.parsed.y !== 0,
+          itemSort: (one, other) => amount(other) - amount(one),
+          callbacks: {
+            label: (item) => ` ${falls ? "" : `${item.dataset.label}  `}${exact(amount(item))}`,
+            footer: (items) => (falls || items.length < 2 ? "" : `in all  ${exact(items.reduce((sum, item) => sum + amount(item), 0))}`),
+          },
+        },
+      },
+      scales: {
+        x: { stacked: !falls, grid: { display: false }, border: { color: colour("--line-strong") }, ticks: { color: soft, maxRotation: 0, autoSkipPadding: 18 } },
+        y: { stacked: !falls, beginAtZero: true, border: { display: false }, grid: { color: colour("--line") }, ticks: { color: soft, maxTicksLimit: 6, callback: axis } },
+      },
+    };
+  }
+
+  function draw() {
+    Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+    Chart.defaults.font.size = 12;
+    for (const figure of document.querySelectorAll("figure[data-chart]")) {
+      const canvas = figure.querySelector("canvas");
+      const table = figure.querySelector("table");
+      if (!canvas || !table) continue;
+      charts.get(canvas)?.destroy();
+      charts.set(canvas, new Chart(canvas, {
+        type: "bar",
+        data: readers[figure.dataset.chart](table),
+        options: options(figure),
+      }));
+      figure.dataset.drawn = "yes";
+    }
+  }
+
+  function forget() {
+    for (const [canvas, chart] of charts) {
+      if (canvas.isConnected) continue;
+      chart.destroy();
+      charts.delete(canvas);
+    }
+  }
+
+  // The page as it is by now: asked for while somebody looks, and swapped in only where it differs.
+  let tag = null;
+  async function refresh(live) {
+    const answer = await fetch(location.href, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+    if (answer.status === 304) return;
+    if (!answer.ok || answer.redirected) { location.reload(); return; }
+    const first = tag === null;
+    tag = answer.headers.get("ETag");
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
+    if (!fresh || (first && fresh.textContent === live.textContent) || live.contains(document.activeElement)) return;
+    const open = [...live.querySelectorAll("details")].map((each) => each.open);
+    live.innerHTML = fresh.innerHTML;
+    live.querySelectorAll("details").forEach((each, at) => { each.open = open[at] ?? false; });
+    forget();
+    draw();
+    document.dispatchEvent(new Event("refreshed"));
+  }
+
+  function keepFresh() {
+    const live = document.getElementById("live");
+    const seconds = Number(live?.dataset.live ?? 0);
+    if (!seconds) return;
+    setInterval(() => {
+      if (document.visibilityState === "visible") refresh(live).catch(() => { /* the next try may go better */ });
+    }, seconds * 1000);
+  }
+
+  document.addEventListener("submit", (event) => {
+    const asked = event.target.dataset?.confirm;
+    if (asked && !confirm(asked)) event.preventDefault();
+  });
+  document.addEventListener("themed", draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  document.fonts.ready.then(() => { draw(); keepFresh(); });
+}

@@ -1,0 +1,95 @@
+"""What a request may see: the ledger as an operator, or as one tenant, by a role of the database that sees no other."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from spanmeter.console.web.principals import Operator, Principal, TenantReader, identified, operator
+from spanmeter.console.web.problems import Problem
+from spanmeter.console.web.services import Services, services_of
+from spanmeter.storage.connection import Connection
+from spanmeter.storage.console_access import TenantView, become_tenant, tenant_view
+
+TenantName = Annotated[
+    str | None,
+    Query(
+        max_length=1024,
+        pattern=r"^[^\x00]+$",
+        description="Only this tenant. A tenant's token means its own, and gets 403 for any other.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One snapshot of the ledger. `own`: it is `tenant`'s, by the views that show a tenant its own rows."""
+
+    connection: Connection
+    tenant: str | None
+    own: bool
+    shown: TenantView
+
+    @classmethod
+    def of_all(cls, connection: Connection, tenant: str | None = None) -> "View":
+        """An operator's: of everybody, or of one tenant."""
+        return cls(connection, tenant, own=False, shown=TenantView())
+
+    @property
+    def models(self) -> bool:
+        """Whether providers and models may be seen."""
+        return not self.own or self.shown.shows_models
+
+    @property
+    def cost(self) -> bool:
+        """Whether cost may be seen."""
+        return not self.own or self.shown.shows_cost
+
+
+def any_view(
+    services: Annotated[Services, Depends(services_of)],
+    principal: Annotated[Principal, Depends(identified)],
+    tenant: TenantName = None,
+) -> Generator[View]:
+    """What whoever asks may see of one tenant, or of all where they may. Raises Problem 403."""
+    if isinstance(principal, TenantReader):
+        with own_view(services, own_tenant(principal, tenant)) as view:
+            yield view
+    else:
+        with services.snapshot() as connection:
+            yield View.of_all(connection, tenant)
+
+
+def operator_view(
+    services: Annotated[Services, Depends(services_of)],
+    _: Annotated[Operator, Depends(operator)],
+) -> Generator[View]:
+    """Everything, for operators. Raises Problem 403."""
+    with services.snapshot() as connection:
+        yield View.of_all(connection)
+
+
+def own_tenant(principal: TenantReader, tenant: str | None) -> str:
+    """The tenant that is asked for, if it is one of the principal's. Raises Problem 403 and 422."""
+    if tenant is None:
+        if len(principal.tenants) > 1:
+            raise Problem.unusable("this key is of several tenants: say which, with tenant=ID")
+        return next(iter(principal.tenants))
+    if tenant not in principal.tenants:
+        raise Problem.forbidden("this token reads another tenant's usage")
+    return tenant
+
+
+@contextmanager
+def own_view(services: Services, tenant: str) -> Generator[View]:
+    """What a tenant is shown of itself."""
+    with services.snapshot() as connection:
+        shown = tenant_view(connection, tenant)
+        become_tenant(connection, tenant)
+        yield View(connection, tenant, own=True, shown=shown)
+
+
+AnyView = Annotated[View, Depends(any_view, scope="function")]
+OperatorView = Annotated[View, Depends(operator_view, scope="function")]
