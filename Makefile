@@ -9,7 +9,7 @@ EXTRAS := collector,embedded,alerts,otlp-grpc,demo
 # The stamp is named by what it depends on, so a checkout of other requirements installs again.
 # What is compiled is made with the install.
 STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt hatch_build.py \
-    */spanmeter/*/*.c | sha256sum | cut -c1-12)
+    $(wildcard */spanmeter/*/*.c */spanmeter/*/*/*.c) | sha256sum | cut -c1-12)
 
 .PHONY: venv demo test bench-overhead bench-ingest bench-queries bench-large fuzz test-interop test-matrix test-outage \
     check fmt clean

@@ -1,4 +1,4 @@
-"""Compiles what has a twin in C where there is a C compiler, and goes without where there is none.
+"""Compiles what is in C where there is a C compiler, and goes without where there is none.
 
 The modules keep to Python's stable ABI, so one build serves every Python from 3.11 on.
 """
@@ -15,45 +15,45 @@ from typing import Any
 from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCES = (
-    Path("collector_receiver/spanmeter/collector_receiver/_otlp.c"),
-    Path("metering/spanmeter/metering/_row_templates.c"),
-    Path("storage/spanmeter/storage/_copying.c"),
-)
+SOURCES = {
+    Path("collector_receiver/spanmeter/collector_receiver/_otlp.c"): "decodes",
+    Path("instrumentation/spanmeter/instrumentation/pipeline/_spans.c"): "encodes",
+    Path("metering/spanmeter/metering/_row_templates.c"): "fills in rows",
+    Path("storage/spanmeter/storage/_copying.c"): "packs rows",
+}
+"""Each with what Python does, more slowly, where it cannot be compiled."""
+
 SUFFIX = ".abi3.so"
 FLAGS = ("-O2", "-fPIC", "-shared", "-fvisibility=hidden")
 DARWIN_FLAGS = ("-undefined", "dynamic_lookup")
 
 
 class CompiledModules(BuildHookInterface[BuilderConfig]):
-    """Puts the modules into the wheel, or, for an editable install, beside their sources."""
+    """Puts the modules into the wheel, or, for an editable install, each beside its source."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile. A failure is one line of the log: what is in Python does the same."""
+        """Compile. A failure is one line of the log: Python does the same."""
         self._directory = tempfile.TemporaryDirectory()
-        for source in SOURCES:
-            self._add(source, version, build_data)
+        for source, does in SOURCES.items():
+            built = Path(self._directory.name) / (source.stem + SUFFIX)
+            problem = compiled(Path(self.root) / source, built)
+            if problem:
+                # One that an earlier install left here would be of another version.
+                (Path(self.root) / source.with_suffix(SUFFIX)).unlink(missing_ok=True)
+                self.app.display_warning(f"spanmeter {does} in Python, more slowly: {problem}")
+            else:
+                self._place(source, built, version, build_data)
 
-    def _add(self, source: Path, version: str, build_data: dict[str, Any]) -> None:
-        root = Path(self.root)
-        built = Path(self._directory.name) / (source.stem + SUFFIX)
-        place = (root / source).with_suffix(SUFFIX)
-        problem = compiled(root / source, built)
-        if problem:
-            # One that an earlier install left here would be of another version.
-            place.unlink(missing_ok=True)
-            self.app.display_warning(
-                f"spanmeter does without {source.stem}, more slowly: {problem}"
-            )
-        elif version == "editable":
-            beside = place.with_suffix(f".{os.getpid()}")
+    def _place(self, source: Path, built: Path, version: str, build_data: dict[str, Any]) -> None:
+        place = source.with_suffix(SUFFIX)
+        if version == "editable":
+            beside = Path(self.root) / place.with_suffix(f".{os.getpid()}")
             beside.write_bytes(built.read_bytes())
             # At once: a process that runs has the old one mapped.
-            beside.replace(place)
+            beside.replace(Path(self.root) / place)
         else:
-            # Below the source root, as everything in the wheel is.
-            target = Path(*source.parts[1:]).with_suffix(SUFFIX)
-            build_data["force_include"][str(built)] = str(target)
+            # Without the source root, which is no part of the package.
+            build_data["force_include"][str(built)] = str(Path(*place.parts[1:]))
             build_data["pure_python"] = False
             build_data["tag"] = f"cp311-abi3-{_platform()}"
 

@@ -26,7 +26,7 @@ from opentelemetry.trace import (
 from spanmeter.instrumentation.guard import report
 from spanmeter.instrumentation.harvest import lineage
 from spanmeter.instrumentation.pipeline import encoding
-from spanmeter.instrumentation.pipeline.attribute_fields import encoded_attributes
+from spanmeter.instrumentation.pipeline.encoding import encoded_attributes
 from spanmeter.instrumentation.pipeline.pipeline import Pipeline
 from spanmeter.instrumentation.pipeline.shared import shared
 from spanmeter.instrumentation.version import VERSION

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 REPOSITORY = Path(__file__).parents[3]
-SOURCES = sorted(path for path in REPOSITORY.glob("*/spanmeter/*/_*.c"))
+SOURCES = sorted(path for path in REPOSITORY.glob("*/spanmeter/**/_*.c"))
 SOURCE = SOURCES[0]
 WAYS = (
     "decode.DECODER",

@@ -73,7 +73,7 @@ class Outbox:
         """Keeps the record; how many wait now. 0 where there is no place for it: then it is counted
         as dropped."""
         with self._lock:
-            if len(record.span) > MAX_PAYLOAD or not self._keep(record):
+            if not self._keep(record):
                 self._drop()
                 return 0
             waiting = self.waiting + 1
@@ -164,6 +164,8 @@ class Outbox:
     def _keep(self, record: Record) -> bool:
         spool = self._spool
         size = len(record.span)
+        if size > MAX_PAYLOAD:
+            return False
         if not self._to_disk and spool and self._memory_bytes + size > MAX_MEMORY:
             # A collector that is slow is as good as away.
             self._turn_to_disk()

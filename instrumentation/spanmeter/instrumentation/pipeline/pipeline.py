@@ -13,7 +13,6 @@ from opentelemetry.trace import SpanKind
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.pipeline import encoding, lifecycle
-from spanmeter.instrumentation.pipeline.attribute_fields import encoded_integer
 from spanmeter.instrumentation.pipeline.batch import Record
 from spanmeter.instrumentation.pipeline.leftovers import find_leftovers
 from spanmeter.instrumentation.pipeline.process import Process
@@ -98,7 +97,7 @@ class Pipeline:
         if process is None:
             return
         try:
-            number = encoded_integer(PRODUCER_SEQUENCE, next(process.sequence))
+            number = encoding.encoded_attributes({PRODUCER_SEQUENCE: next(process.sequence)})
             waiting = process.outbox.put(Record(scope, span + number))
         except Exception as exc:  # noqa: BLE001 - never in the way of the call
             report("Pipeline.keep", exc)

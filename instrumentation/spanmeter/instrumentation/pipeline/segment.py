@@ -105,17 +105,22 @@ class Segment:
             os.ftruncate(self._descriptor, size)
         self.reserved = size
 
-    def append(self, framed: bytes, *, sync: bool = False) -> None:
-        """Writes a frame, for which there must be room; with `sync` it waits until the disk has it. Raises
-        `OSError`: then the next is written over it."""
-        written = os.pwrite(self._descriptor, framed, self.written)
-        if written != len(framed):
+    def append(self, framed: bytes, *, sync: bool = False) -> bool:
+        """Writes a frame; `False` where there is no room for it. With `sync` it waits until the disk has it.
+        Raises `OSError`: then the next is written over it."""
+        at = self.written
+        end = at + len(framed)
+        if end > self.reserved:
+            return False
+        if os.pwrite(self._descriptor, framed, at) != len(framed):
             raise OSError(f"{self.path}: a record was not written whole")
         if sync:
             os.fdatasync(self._descriptor)
-        self.written += written
+        self.written = end
+        return True
 
     def has_room(self, size: int) -> bool:
+        """Whether so many bytes more can be written."""
         return self.written + size <= self.reserved
 
     def read(self, position: int, size: int) -> bytes:

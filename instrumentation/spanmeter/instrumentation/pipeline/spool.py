@@ -1,7 +1,6 @@
 """The records of this process on disk, in the order they were made, until they are delivered."""
 
 import logging
-import threading
 import time
 from collections import deque
 from contextlib import suppress
@@ -42,50 +41,54 @@ UNWRITABLE: Final = Kept.UNWRITABLE
 
 
 class Spool:
-    """Segments that this process writes and delivers. Any thread may `put`; one thread delivers."""
+    """Segments that this process writes and delivers. One thread at a time may be in here: its outbox sees to that."""
 
     def __init__(self, directory: Directory, resource: bytes, *, sync: bool) -> None:
         self.directory = directory
         self._resource = resource
         self._sync = sync
-        self._lock = threading.Lock()
         self._segments: deque[tuple[Segment, Reader]] = deque()
         self._scopes: dict[bytes, int] = {}
-        """Scopes that the last segment has a frame of, and their numbers there."""
+        """Scopes that the last segment has a frame of, and their numbers there; none without a segment."""
         self._dropped = 0
         self._refusal = YES
         self._refused_until = 0.0
 
     def put(self, record: Record) -> Kept:
         """Writes the record. Once this returns `Kept.YES` it outlives the process."""
-        with self._lock:
-            if self._refusal is not YES and time.monotonic() < self._refused_until:
-                return self._refusal
-            try:
-                kept = self._append(record)
-            except OSError as error:
-                _logger.debug("cannot write to %s", self.directory.path, exc_info=error)
-                kept = UNWRITABLE
-            if kept is not YES:
-                self._refused_until = time.monotonic() + _LOOK_AGAIN
-            self._refusal = kept
-            return kept
+        if self._refusal is not YES and time.monotonic() < self._refused_until:
+            return self._refusal
+        try:
+            number = self._scopes.get(record.scope)
+            if number is not None:
+                # Nearly always: the scope is there, and room.
+                framed = frame(_RECORD, number, record.span)
+                if self._segments[-1][0].append(framed, sync=self._sync):
+                    self._refusal = YES
+                    return YES
+            kept = self._make_room(record)
+        except OSError as error:
+            _logger.debug("cannot write to %s", self.directory.path, exc_info=error)
+            kept = UNWRITABLE
+        if kept is not YES:
+            self._refused_until = time.monotonic() + _LOOK_AGAIN
+        self._refusal = kept
+        return kept
 
     def explain(self, reason: str) -> None:
         """Writes down why the records that follow were refused, if it can be written."""
         framed = frame(Kind.REASON, 0, reason.encode(errors="replace"))
-        with self._lock, suppress(OSError):
+        with suppress(OSError):
             segment = self._segments[-1][0] if self._segments else self._begin()
-            if segment.has_room(len(framed)) or self.directory.extend(segment, len(framed)):
+            if not segment.append(framed) and self.directory.extend(segment, len(framed)):
                 segment.append(framed)
 
     def drop(self, total: int) -> None:
         """Writes down how many records were given up in all, if it can be written."""
-        with self._lock:
-            self._dropped = total
-            with suppress(OSError):
-                segment = self._segments[-1][0] if self._segments else self._begin()
-                segment.drop(total)
+        self._dropped = total
+        with suppress(OSError):
+            segment = self._segments[-1][0] if self._segments else self._begin()
+            segment.drop(total)
 
     def take(self) -> list[Record]:
         """The next records to deliver. Those taken before must have been settled."""
@@ -110,17 +113,13 @@ class Spool:
         """Gives the segments up: to nobody if all is delivered and the number of dropped records is
         told, or else to whoever of the service's processes delivers them. A later `put` begins anew.
         """
-        with self._lock:
-            for segment, reader in self._segments:
-                if (
-                    told
-                    and reader.position == segment.written
-                    and reader.handed_out <= segment.settled
-                ):
-                    segment.remove()
-                else:
-                    segment.close()
-            self._segments.clear()
+        for segment, reader in self._segments:
+            if told and reader.position == segment.written and reader.handed_out <= segment.settled:
+                segment.remove()
+            else:
+                segment.close()
+        self._segments.clear()
+        self._scopes.clear()
 
     def abandon(self) -> None:
         """After a fork, in the child: closes what the parent owns and goes on to use."""
@@ -130,12 +129,11 @@ class Spool:
     def paths(self) -> set[Path]:
         return {segment.path for segment, _ in tuple(self._segments)}
 
-    def _append(self, record: Record) -> Kept:
-        if not self._segments:
-            self._begin()
-        number = self._scopes.get(record.scope)
-        framed = self._framed(record) if number is None else frame(_RECORD, number, record.span)
-        segment = self._segments[-1][0]
+    def _make_room(self, record: Record) -> Kept:
+        """Writes a record that is the first of its scope, or has no room: in more of the segment, or the
+        next."""
+        segment = self._segments[-1][0] if self._segments else self._begin()
+        framed = self._framed(record)
         if not segment.has_room(len(framed)):
             if self._scopes and segment.written + len(framed) > self.directory.segment_bytes:
                 segment = self._begin()
@@ -143,12 +141,14 @@ class Spool:
             if not self.directory.extend(segment, len(framed)):
                 return FULL
         segment.append(framed, sync=self._sync)
-        if number is None or not self._scopes:
-            self._scopes[record.scope] = len(self._scopes)
+        self._scopes.setdefault(record.scope, len(self._scopes))
         return YES
 
     def _framed(self, record: Record) -> bytes:
-        """The record as a frame, and before it its scope, of which there is none in the segment yet."""
+        """The record as a frame, and before it its scope where there is none in the segment yet."""
+        number = self._scopes.get(record.scope)
+        if number is not None:
+            return frame(_RECORD, number, record.span)
         number = len(self._scopes)
         scope = frame(Kind.SCOPE, number, record.scope)
         return scope + frame(_RECORD, number, record.span)
@@ -163,12 +163,13 @@ class Spool:
 
     def _retire(self, segment: Segment, reader: Reader) -> bool:
         """Removes the oldest segment, all of which is settled, unless the next record goes there."""
-        with self._lock:
-            last = segment is self._segments[-1][0]
-            unread = reader.position < segment.written
-            if last and (unread or segment.written < _RETIRE or segment.dropped):
-                return False
-            self._segments.popleft()
-            segment.remove()
-            self._refused_until = 0.0
-            return True
+        last = segment is self._segments[-1][0]
+        unread = reader.position < segment.written
+        if last and (unread or segment.written < _RETIRE or segment.dropped):
+            return False
+        self._segments.popleft()
+        if last:
+            self._scopes.clear()
+        segment.remove()
+        self._refused_until = 0.0
+        return True

@@ -14,7 +14,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from spanmeter.instrumentation.pipeline import encoding
-from spanmeter.instrumentation.pipeline.attribute_fields import encoded_attributes
+from spanmeter.instrumentation.pipeline.encoding import encoded_attributes
 from spanmeter.instrumentation.pipeline.protobuf import Malformed, field, fields, varint
 from spanmeter.instrumentation.pipeline.values import MAX_DEPTH, any_value
 
@@ -204,13 +204,6 @@ def test_a_list_that_holds_itself_ends() -> None:
     for _ in range(MAX_DEPTH):
         found = found.array_value.values[0]
     assert found.WhichOneof("value") == "string_value"
-
-
-def test_more_names_than_are_kept_are_written_all_the_same() -> None:
-    for start in range(0, 5000, 50):
-        attributes = {f"name.{n}": n for n in range(start, start + 50)}
-        found = span(attributes=attributes).attributes
-        assert {each.key: each.value.int_value for each in found} == attributes
 
 
 def test_a_scope() -> None:
