@@ -7,9 +7,10 @@ ROOTS := instrumentation metering storage collector_receiver console examples te
 EXTRAS := collector,embedded,otlp-grpc,demo
 
 # The stamp is named by what it depends on, so a checkout of other requirements installs again.
-# The compiled decoder is made with the install.
+# What is in C is compiled with the install.
 STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt hatch_build.py \
-    collector_receiver/spanmeter/collector_receiver/*.c | sha256sum | cut -c1-12)
+    collector_receiver/spanmeter/collector_receiver/*.c \
+    instrumentation/spanmeter/instrumentation/pipeline/*.c | sha256sum | cut -c1-12)
 
 .PHONY: venv demo test bench-overhead bench-ingest bench-queries bench-large fuzz test-interop test-matrix test-outage \
     check fmt clean

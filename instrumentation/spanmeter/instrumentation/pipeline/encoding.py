@@ -94,7 +94,8 @@ def span(
             trace_id, span_id, parent_span_id, written, kind, start_ns, end_ns, encoded, own, rest,
             trace_flags, _other,
         )  # fmt: skip
-    except OverflowError:
+    except (OverflowError, TypeError):
+        # Times that applications have set themselves may be anything.
         start, end = _time(start_ns), _time(end_ns)
         return _span(
             trace_id, span_id, parent_span_id, written, kind, start, end, encoded, own, rest,
@@ -131,5 +132,5 @@ def _name(name: str) -> bytes:
     return field(5, text(name))
 
 
-def _time(nanoseconds: int) -> int:
-    return min(max(0, nanoseconds), _MAX_TIME)
+def _time(nanoseconds: float) -> int:
+    return min(max(0, int(nanoseconds)), _MAX_TIME)
