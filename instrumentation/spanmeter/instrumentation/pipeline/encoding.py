@@ -87,7 +87,7 @@ def span(
     rest = b""
     if status or trace_state or dropped_attributes:
         rest = _rest(status, status_message, trace_state, dropped_attributes)
-    own = attributes if type(attributes) is dict else dict(attributes)
+    own = attributes if isinstance(attributes, dict) else dict(attributes)
     written = _name(name)
     try:
         return _span(
@@ -105,7 +105,7 @@ def span(
 
 def encoded_attributes(attributes: Mapping[str, object]) -> bytes:
     """The attributes as fields of a `Span` message: within one, they belong to it."""
-    own = attributes if type(attributes) is dict else dict(attributes)
+    own = attributes if isinstance(attributes, dict) else dict(attributes)
     return _encoded_attributes(own, _other)
 
 
