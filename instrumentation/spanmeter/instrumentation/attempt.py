@@ -84,10 +84,10 @@ class Attempt:
             return
         known = self._reading
         self._reading = reading if known is NOTHING else _merged(known, reading)
-        if reading.usage:
-            for name, value in reading.usage.items():
-                if value is not None:
-                    self._usage[name] = value
+        if usage := reading.usage:
+            if None in usage.values():
+                usage = {name: value for name, value in usage.items() if value is not None}
+            self._usage.update(usage)
 
     @guarded
     def took_headers(

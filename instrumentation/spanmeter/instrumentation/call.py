@@ -6,8 +6,7 @@ from types import TracebackType
 from typing import Final, cast
 from weakref import ReferenceType
 
-from opentelemetry.context import Context, create_key, get_value
-from opentelemetry.trace import INVALID_SPAN, set_span_in_context
+from opentelemetry.context import Context, create_key, get_current
 
 from spanmeter.instrumentation.attempt import Attempt, first_seen
 from spanmeter.instrumentation.budgets.admission import Admission
@@ -16,13 +15,10 @@ from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading
 from spanmeter.instrumentation.entering import ENTRY, Entry
 from spanmeter.instrumentation.errors import BudgetExceeded
 from spanmeter.instrumentation.guard import guarded, report
-from spanmeter.instrumentation.recorder import Recorder, Repeated
+from spanmeter.instrumentation.recorder import SPAN, Recorder, Repeated
 from spanmeter.metering import attributes as names
 
 _CALL: Final = create_key("spanmeter-call")
-
-# OpenTelemetry's key is private, and its own function copies the context.
-(_SPAN,) = set_span_in_context(INVALID_SPAN, Context())
 
 
 class Call:
@@ -177,7 +173,8 @@ class Call:
 
 def current_call(context: Context | None = None) -> Call | None:
     """The call in whose course this code runs, if any."""
-    call = cast("Call | ReferenceType[Call] | None", get_value(_CALL, context))
+    context = get_current() if context is None else context
+    call = cast("Call | ReferenceType[Call] | None", context.get(_CALL))
     return call() if isinstance(call, ReferenceType) else call
 
 
@@ -227,9 +224,7 @@ class Sending(Entry):
     def __init__(self, call: Call, context: Context) -> None:
         self.call = call
         self.attempt = attempt = call.attempt()
-        super().__init__(
-            context, values={_SPAN: attempt.recording.span, _CALL: None}, outer=context
-        )
+        super().__init__(context, values={SPAN: attempt.recording.span, _CALL: None}, outer=context)
 
     def __exit__(
         self,

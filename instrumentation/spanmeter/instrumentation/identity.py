@@ -8,7 +8,8 @@ tool, a transport hook) still finds it.
 """
 
 from collections.abc import Mapping
-from typing import Final, cast
+from functools import lru_cache
+from typing import Any, Final, cast
 
 from opentelemetry import baggage
 from opentelemetry.context import Context, create_key, get_current, get_value
@@ -63,16 +64,24 @@ def set_aside(context: Context) -> tuple[Identity, Mapping[str, object]]:
     """The identity in force, and the values to be set in a context that a provider is called in:
     there it is out of the baggage, and still `identity_in` it."""
     entries = _entries(context)
-    identity = {
-        name: str(value)
-        for name, value in entries.items()
-        # `is_ours`, at every call.
-        if name in IDENTITY_NAMES or name.startswith(names.USAGE_DIMENSION_PREFIX)
-    }
+    try:
+        identity, private = _parted(*entries, *entries.values())
+    except TypeError:
+        # Others may put anything into their baggage, and this cannot be looked up.
+        identity, private = _parted.__wrapped__(*entries, *entries.values())
     if not identity:
         return cast("Identity", get_value(_SUSPENDED, context) or {}), {}
-    foreign = _foreign(entries) if len(identity) < len(entries) else {}
-    return identity, {_SUSPENDED: identity, _BAGGAGE: foreign}
+    return identity, private
+
+
+# The same few are asked about, call after call. By their types too: 1 and True are equal.
+@lru_cache(maxsize=1024, typed=True)
+def _parted(*baggage: Any) -> tuple[Identity, Mapping[str, object]]:
+    """`set_aside` for baggage: its names, and after them their values."""
+    count = len(baggage) // 2
+    entries = dict(zip(baggage[:count], baggage[count:], strict=True))
+    identity = {name: str(value) for name, value in entries.items() if is_ours(name)}
+    return identity, {_SUSPENDED: identity, _BAGGAGE: _foreign(entries)}
 
 
 def _entries(context: Context) -> Mapping[str, object]:

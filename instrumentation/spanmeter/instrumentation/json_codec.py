@@ -35,7 +35,7 @@ def encoded(value: object) -> str:
     """The value as a JSON document without spaces; what JSON knows no form of, as its text."""
     if to_json is not None:
         try:
-            return to_json(value, fallback=str).decode()
+            return to_json(value).decode()
         except ValueError:
             pass
     return _encode(value)

@@ -8,10 +8,12 @@ import os
 import random
 import time
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from opentelemetry.context import Context
 from opentelemetry.trace import (
+    INVALID_SPAN,
+    INVALID_SPAN_CONTEXT,
     NonRecordingSpan,
     Span,
     SpanContext,
@@ -19,8 +21,8 @@ from opentelemetry.trace import (
     StatusCode,
     Tracer,
     TracerProvider,
-    get_current_span,
     get_tracer,
+    set_span_in_context,
 )
 
 from spanmeter.instrumentation.guard import report
@@ -33,6 +35,9 @@ from spanmeter.instrumentation.version import VERSION
 from spanmeter.metering import attributes as names
 
 Value = str | int | float | bool
+
+# OpenTelemetry's key is private, and its own functions take their time, or copy the context.
+(SPAN,) = set_span_in_context(INVALID_SPAN, Context())
 
 _CLIENT: Final = encoding.KINDS[SpanKind.CLIENT]
 """Of nearly all records: to look a member up takes a while."""
@@ -82,7 +87,8 @@ class Recorder:
         """Begins a record of what is being done in a context; times are nanoseconds since 1970. Its
         attributes are the `repeated` ones and those of its own, no name in both."""
         start = time.time_ns() if start_ns is None else start_ns
-        parent = get_current_span(context).get_span_context()
+        current = cast("Span | None", context.get(SPAN))
+        parent = INVALID_SPAN_CONTEXT if current is None else current.get_span_context()
         try:
             span = self.tracer.start_span(
                 name,

@@ -42,7 +42,8 @@ class Servers:
 
     def of(self, client: Any) -> Server:
         """The server of a client's requests."""
-        url = client.base_url
+        # What the property is of in every major; in openai's it imports a module at each look.
+        url = client.__dict__.get("_base_url") or client.base_url
         server = self._known.get(id(url))
         if server is None or server.url is not url:
             port = url.port or (443 if url.scheme == "https" else 80)

@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 from spanmeter.instrumentation.call import current_call
 from spanmeter.instrumentation.callsite import callsite
 from spanmeter.instrumentation.collected import aside
-from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.harvest import lineage
 from spanmeter.instrumentation.harvest.lineage import Open
 from spanmeter.instrumentation.harvest.metered import metered
@@ -45,16 +45,15 @@ class Harvester(SpanProcessor):
         return self.on
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        if self.on:
+        if self.on and not _is_own(span):
             self._start(span, get_current() if parent_context is None else parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
-        self._end(span)
+        if not _is_own(span):
+            self._end(span)
 
     @guarded
     def _start(self, span: Span, context: Context) -> None:
-        if is_own(_scope(span)[0]):
-            return
         ids = span.get_span_context()
         if span.kind is SpanKind.SERVER:
             # It begins with what anybody may claim: whether that is believed is told inside.
@@ -88,8 +87,6 @@ class Harvester(SpanProcessor):
 
     @guarded
     def _end(self, span: ReadableSpan) -> None:
-        if is_own(_scope(span)[0]):
-            return
         ids = span.get_span_context()
         opened = lineage.ended(ids.span_id) if ids is not None else None
         if ids is None or not self.on:
@@ -161,6 +158,16 @@ def _first(span: ReadableSpan) -> Mapping[str, object] | None:
     attributes = span.attributes or {}
     about_models = is_about_models(_scope(span)[0]) or is_probable(span.name, attributes)
     return attributes if about_models else None
+
+
+def _is_own(span: ReadableSpan) -> bool:
+    """Whether a span is ours: its record is made already."""
+    scope = span.instrumentation_scope
+    try:
+        return scope is not None and is_own(scope.name)
+    except Exception as exc:  # noqa: BLE001 - on the way of every span, where a wrapper is felt
+        report("_is_own", exc)
+        return False
 
 
 def _scope(span: ReadableSpan) -> tuple[str, str]:

@@ -259,12 +259,13 @@ encoded_attributes(PyObject *Py_UNUSED(module), PyObject *arguments)
 static int
 put_trace_id(Out *out, PyObject *id)
 {
-    PyObject *bits = PyLong_FromLong(64);
+    uint64_t low = PyLong_AsUnsignedLongLongMask(id);
+    PyObject *bits = PyErr_Occurred() ? NULL : PyLong_FromLong(64);
     PyObject *upper = bits != NULL ? PyNumber_Rshift(id, bits) : NULL;
     Py_XDECREF(bits);
     if (upper == NULL)
         return -1;
-    uint64_t high = PyLong_AsUnsignedLongLong(upper), low = PyLong_AsUnsignedLongLongMask(id);
+    uint64_t high = PyLong_AsUnsignedLongLong(upper);
     Py_DECREF(upper);
     uint8_t *at = PyErr_Occurred() ? NULL : more(out, 18);
     if (at == NULL)

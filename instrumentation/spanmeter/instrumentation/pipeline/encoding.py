@@ -87,14 +87,15 @@ def span(
     rest = b""
     if status or trace_state or dropped_attributes:
         rest = _rest(status, status_message, trace_state, dropped_attributes)
-    own = attributes if type(attributes) is dict else dict(attributes)
+    own = attributes if isinstance(attributes, dict) else dict(attributes)
     written = _name(name)
     try:
         return _span(
             trace_id, span_id, parent_span_id, written, kind, start_ns, end_ns, encoded, own, rest,
             trace_flags, _other,
         )  # fmt: skip
-    except OverflowError:
+    except (OverflowError, TypeError):
+        # Times that applications have set themselves may be anything.
         start, end = _time(start_ns), _time(end_ns)
         return _span(
             trace_id, span_id, parent_span_id, written, kind, start, end, encoded, own, rest,
@@ -104,7 +105,7 @@ def span(
 
 def encoded_attributes(attributes: Mapping[str, object]) -> bytes:
     """The attributes as fields of a `Span` message: within one, they belong to it."""
-    own = attributes if type(attributes) is dict else dict(attributes)
+    own = attributes if isinstance(attributes, dict) else dict(attributes)
     return _encoded_attributes(own, _other)
 
 
@@ -131,5 +132,5 @@ def _name(name: str) -> bytes:
     return field(5, text(name))
 
 
-def _time(nanoseconds: int) -> int:
-    return min(max(0, nanoseconds), _MAX_TIME)
+def _time(nanoseconds: float) -> int:
+    return min(max(0, int(nanoseconds)), _MAX_TIME)

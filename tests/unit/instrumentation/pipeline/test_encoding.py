@@ -158,9 +158,14 @@ def test_attributes_that_are_encoded_already_belong_to_the_span() -> None:
     }
 
 
-def test_times_that_cannot_be_are_the_nearest_that_can() -> None:
-    found = span(start_ns=-5, end_ns=1 << 70)
-    assert (found.start_time_unix_nano, found.end_time_unix_nano) == (0, (1 << 64) - 1)
+@pytest.mark.parametrize(
+    ("start", "end", "wanted"), [(-5, 1 << 70, (0, (1 << 64) - 1)), (1.0, 2.5, (1, 2))]
+)
+def test_times_that_cannot_be_are_the_nearest_that_can(
+    start: float, end: float, wanted: tuple[int, int]
+) -> None:
+    found = span(start_ns=start, end_ns=end)
+    assert (found.start_time_unix_nano, found.end_time_unix_nano) == wanted
 
 
 class Tier(enum.StrEnum):
