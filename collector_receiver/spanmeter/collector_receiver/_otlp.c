@@ -696,7 +696,7 @@ read_scope_spans_member(Decoder *decoder, void *into, const Field *field, int de
     return 0;
 }
 
-/* Spans that are decoded in one go, a tenth of a millisecond: a thread that is to feed the database waits for no more. */
+/* Spans that are decoded in one go, a tenth of a millisecond; then a thread that is to feed the database may go on. */
 enum { TURN = 32 };
 
 static int

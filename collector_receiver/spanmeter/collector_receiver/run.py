@@ -4,7 +4,6 @@ import gc
 import logging
 import resource
 import signal
-import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -22,11 +21,6 @@ COLLECT_AFTER: Final = 250_000
 """Objects, some 25 MiB, more than the requests under way have. Spans and rows hold no cycles and are freed without the
 cyclic collector; at Python's own 700 it looks at all that wait for their commit over and over, which takes a seventh of
 the receiver's time, and at 50,000 still a twelfth."""
-
-TURN: Final = 0.0005
-"""Seconds for which a thread may keep the interpreter from others that want it. A commit takes some twenty turns, one
-after each answer of the database; at Python's own 5 ms each turn waits behind a request that is being decoded, and the
-database meanwhile has nothing to do."""
 
 
 def nothing() -> None:
@@ -64,7 +58,6 @@ def run_one(
     collector = Collector(settings)
     with _signals(signals, then=collector.hurry) as stop, collector:
         _collect_rarely()
-        sys.setswitchinterval(TURN)
         ready(collector.addresses)
         stop.wait()
         logger.info("draining for up to %g s", settings.grace)

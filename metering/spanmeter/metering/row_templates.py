@@ -42,7 +42,7 @@ REMEMBERED: Final = 4096
 """Templates that are kept; each has one or two KiB."""
 
 AT_ONCE: Final = 32
-"""Spans that are filled in in one go, a tenth of a millisecond: threads that feed the database wait for no more."""
+"""Spans that are filled in in one go, a tenth of a millisecond; then a thread that feeds the database may go on."""
 
 MINUTE_NS: Final = MINUTE * 10**9
 MICROSECOND: Final = timedelta(microseconds=1)

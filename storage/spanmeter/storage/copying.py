@@ -25,7 +25,7 @@ TAIL: Final = b"\xff\xff"
 """What the binary form of COPY begins and ends with."""
 
 TURN: Final = 64
-"""Rows that are packed in one go, a tenth of a millisecond: other threads wait for no more."""
+"""Rows that are packed in one go, a tenth of a millisecond; then another thread may go on."""
 
 TURNS: Final = 8
 """As many make a piece for the database, of some 400 KB."""
