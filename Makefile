@@ -80,7 +80,7 @@ bench-ingest: venv
 	PYTHONPATH=tests $(BIN)/python benchmarks/ingest $(ARGS)
 
 # The questions a team asks, of the rollups and of the rows beside them; 20 million rows are made first, 100 million for
-# bench-large. The plans go to build/bench-queries.
+# bench-large. The plans go to build/bench-queries; the ledgers stay until `python -m databases stop`.
 bench-queries: venv
 	@PYTHONPATH=tests $(BIN)/python -m databases prepare
 	PYTHONPATH=tests $(BIN)/python benchmarks/queries $(ARGS)

@@ -65,7 +65,7 @@ def compare(dsn: str, names: Sequence[str], rounds: int, plans: Path) -> None:
         "limit": Decimal(50),
     }
     plans.mkdir(parents=True, exist_ok=True)
-    heads = f"{'rollup ms':>10}{'first':>8}{'plan':>6}{'rows ms':>10}{'first':>10}{'plan':>6}{'lines':>7}"
+    heads = f"{'rollup ms':>10}{'first':>8}{'plan':>6}{'rows ms':>10}{'plan':>6}{'lines':>7}"
     print(f"{'':26}{heads}")
     for name in names:
         rollup = QUESTIONS.get(name)
@@ -78,7 +78,7 @@ def compare(dsn: str, names: Sequence[str], rounds: int, plans: Path) -> None:
             if of_rollup.answer != of_rows.answer:
                 raise SystemExit(f"{name}: the rollup and the rows give two answers")
             told = f"{of_rollup.warm:10.1f}{of_rollup.first:8.1f}{of_rollup.planning:6.1f}"
-        figures = f"{of_rows.warm:10.1f}{of_rows.first:10.1f}{of_rows.planning:6.1f}{len(of_rows.answer):7}"
+        figures = f"{of_rows.first:10.1f}{of_rows.planning:6.1f}{len(of_rows.answer):7}"
         print(f"{name:26}{told}{figures}", flush=True)
 
 
