@@ -9,7 +9,7 @@ from typing import NamedTuple
 import psycopg
 
 from spanmeter.console.alerts.messages import fired_payload, resolved_payload
-from spanmeter.metering.alerts.alert_rules import AlertRule
+from spanmeter.metering.alerts.alert_rules import TOLD_BY_WINDOW, AlertRule
 from spanmeter.metering.alerts.budgets import BudgetState
 from spanmeter.metering.alerts.evaluating import Moment, evaluate, over
 from spanmeter.metering.alerts.finding import Finding
@@ -99,8 +99,8 @@ def _judge(
 
 
 def _has_ended(alert: Alert, now: datetime) -> bool:
-    """Whether its window is over, of what is told by window: a budget's."""
-    return "budget" in alert.subject and alert.window_until <= now
+    """Whether its window is over, of what is told by window."""
+    return alert.kind in TOLD_BY_WINDOW and alert.window_until <= now
 
 
 def _fired(connection: Connection, rules: AlertRules, finding: Finding) -> bool:

@@ -116,7 +116,7 @@ def unexplained(usage: Matched, spike: Spike) -> Finding:
     actual, expected = _both(usage)
     return _finding(
         spike,
-        f"{wording.about(spike.subject).capitalize()}: {wording.times(spike.factor)} the usual cost",
+        f"{wording.sentence(wording.about(spike.subject))}: {wording.times(spike.factor)} the usual cost",
         f"{_money(spike)} {_moved(ratios(actual, expected))}",
         UNEXPLAINED,
         contributors(usage, _TENANT),
