@@ -7,7 +7,6 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from spanmeter.metering.alerts.alert_rules import TOLD_BY_WINDOW
 from spanmeter.metering.alerts.finding import Finding, Subject
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection, database_errors
@@ -68,7 +67,6 @@ def fire(
         "figures": Jsonb(dict(finding.figures)),
         "contributors": Jsonb([contributor_as_text(each) for each in finding.contributors]),
         "rules_version": rules_version,
-        "lasting": finding.kind not in TOLD_BY_WINDOW,
     }
     with database_errors(), connection.transaction():
         if connection.execute(_SQL["fire"], values).fetchone() is None:

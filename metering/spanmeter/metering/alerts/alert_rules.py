@@ -120,6 +120,3 @@ KINDS: Final[Mapping[str, type[AlertRule]]] = MappingProxyType(
     }
 )
 """Every kind by its name."""
-
-TOLD_BY_WINDOW: Final = frozenset({BudgetThreshold.kind, Forecast.kind})
-"""Kinds that are told in every window anew, and are over with it."""
