@@ -7,16 +7,12 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from spanmeter.metering.alerts.alert_rules import BudgetThreshold, Forecast
 from spanmeter.metering.alerts.finding import Finding, Subject
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection, database_errors
 
 # "spanalrt" as a number: advisory locks of all programs share one namespace per database.
 _LOCK: Final = int.from_bytes(b"spanalrt")
-
-_OF_WINDOWS: Final = frozenset({BudgetThreshold.kind, Forecast.kind})
-"""Kinds that are told in every window anew, whether the last one's are over or not."""
 
 _SQL = statements.load("alerts")
 
@@ -71,7 +67,6 @@ def fire(
         "figures": Jsonb(dict(finding.figures)),
         "contributors": Jsonb([contributor_as_text(each) for each in finding.contributors]),
         "rules_version": rules_version,
-        "lasting": finding.kind not in _OF_WINDOWS,
     }
     with database_errors(), connection.transaction():
         if connection.execute(_SQL["fire"], values).fetchone() is None:

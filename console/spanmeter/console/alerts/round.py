@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import psycopg
 
 from spanmeter.console.alerts.messages import fired_payload, resolved_payload
-from spanmeter.metering.alerts.alert_rules import AlertRule
+from spanmeter.metering.alerts.alert_rules import AlertRule, BudgetThreshold, Forecast
 from spanmeter.metering.alerts.budgets import BudgetState
 from spanmeter.metering.alerts.evaluating import Moment, evaluate, over
 from spanmeter.metering.alerts.finding import Finding
@@ -23,7 +23,10 @@ from spanmeter.storage.usage_history import LedgerHistory
 logger = logging.getLogger(__name__)
 
 BudgetStates = Callable[[Connection, datetime], Sequence[BudgetState]]
-"""The budgets of a ledger, as of a moment."""
+"""The budgets of a ledger, as of a moment. The connection may be written to: spending may be counted first."""
+
+
+_OF_BUDGETS: Final = (BudgetThreshold, Forecast)
 
 
 class Round(NamedTuple):
@@ -53,8 +56,10 @@ def run_round(
     fired = resolved = failed = 0
     for rule in rules.rules:
         try:
+            told = open_alerts(connection, rule.name)
+            states = budgets(connection, now) if isinstance(rule, _OF_BUDGETS) else ()
             with _snapshot(dsn) as reading:
-                judged = _judge(rule, reading, open_alerts(connection, rule.name), now, budgets)
+                judged = _judge(rule, told, Moment(now, LedgerHistory(reading), states))
         except StorageError as error:
             logger.warning("cannot judge the alerts of rule %s for now: %s", rule.name, error)
             failed += 1
@@ -81,26 +86,15 @@ def _snapshot(dsn: str) -> Generator[Connection]:
             yield connection
 
 
-def _judge(
-    rule: AlertRule,
-    reading: Connection,
-    told: Sequence[Alert],
-    now: datetime,
-    budgets: BudgetStates,
-) -> _Judged:
-    moment = Moment(now, LedgerHistory(reading), budgets(reading, now))
+def _judge(rule: AlertRule, told: Sequence[Alert], moment: Moment) -> _Judged:
     found = evaluate(rule, moment)
     ids = {finding.alert_id for finding in found}
+    renewed = [finding.subject for finding in found if not finding.lasting]
+    ended = [each for each in told if each.alert_id not in ids and each.subject in renewed]
     subjects = [finding.subject for finding in found]
-    ended = [each for each in told if _has_ended(each, now) and each.alert_id not in ids]
-    left = [each for each in told if each not in ended and each.subject not in subjects]
+    left = [each for each in told if each.subject not in subjects]
     gone = over(rule, [each.subject for each in left], moment)
     return _Judged(found, [*ended, *(each for each in left if each.subject in gone)])
-
-
-def _has_ended(alert: Alert, now: datetime) -> bool:
-    """Whether its window is over, of what is told by window: a budget's."""
-    return "budget" in alert.subject and alert.window_until <= now
 
 
 def _fired(connection: Connection, rules: AlertRules, finding: Finding) -> bool:

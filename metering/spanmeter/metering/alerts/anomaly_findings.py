@@ -1,13 +1,12 @@
 """Anomalies as findings: what is told of each cause. Whose rule asked is added by `anomalies`."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 from spanmeter.metering.alerts import wording
 from spanmeter.metering.alerts.alert_rules import Anomaly
-from spanmeter.metering.alerts.finding import Contributor, Finding, Window
+from spanmeter.metering.alerts.finding import Contributor, Finding, day_of
 from spanmeter.metering.alerts.integrations import Broken
 from spanmeter.metering.alerts.shifts import Ratios, Shift, contributors, failed_share, ratios
 from spanmeter.metering.alerts.spikes import INTEGRATION, Spike
@@ -116,17 +115,11 @@ def unexplained(usage: Matched, spike: Spike) -> Finding:
     actual, expected = _both(usage)
     return _finding(
         spike,
-        f"{wording.about(spike.subject).capitalize()}: {wording.times(spike.factor)} the usual cost",
+        f"{wording.sentence(wording.about(spike.subject))}: {wording.times(spike.factor)} the usual cost",
         f"{_money(spike)} {_moved(ratios(actual, expected))}",
         UNEXPLAINED,
         contributors(usage, _TENANT),
     )
-
-
-def day_of(moment: datetime) -> Window:
-    """The day, UTC, in which an anomaly is told once."""
-    begin = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return Window(begin, begin + timedelta(days=1))
 
 
 def _finding(

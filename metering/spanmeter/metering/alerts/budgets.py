@@ -2,85 +2,99 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from spanmeter.metering.alerts import wording
 from spanmeter.metering.alerts.alert_rules import BudgetThreshold, Forecast
-from spanmeter.metering.alerts.finding import Finding, Subject, Window
+from spanmeter.metering.alerts.finding import Finding, Subject, Window, day_of
+
+LAST: Final = datetime(9999, 1, 1, tzinfo=UTC)
+"""The end of what has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetState:
     """How far a budget is used up, for one value of its scope and the window under way.
 
-    `unit` is a currency, or what else is counted: tokens, requests. `thresholds` are parts of the limit. `recently` is
-    what was used since `recent_since`, a moment of the window: the rate of late, None where it is not known.
+    `until` is None for a window without an end: of all time, or a `rolling` one. `unit` is a currency, or what else is
+    counted: tokens, requests. `thresholds` are parts of the limit. `recently` is what was used since `recent_since`, a
+    moment of the window: the rate of late, None where it is not known.
     """
 
     name: str
     scope: Subject
     since: datetime
-    until: datetime
+    until: datetime | None
     unit: str
     limit: Decimal
     spent: Decimal
     thresholds: Sequence[Decimal] = ()
+    rolling: bool = False
     recently: Decimal | None = None
     recent_since: datetime | None = None
 
-    @property
-    def window(self) -> Window:
-        """In which each threshold is told once."""
-        return Window(self.since, self.until)
+    def window(self, now: datetime) -> Window:
+        """In which each threshold is told once; of one that rolls, a day."""
+        return day_of(now) if self.rolling else Window(self.since, self.until or LAST)
 
 
-def reached(states: Sequence[BudgetState], rule: BudgetThreshold) -> Iterator[Finding]:
+def reached(
+    states: Sequence[BudgetState], now: datetime, rule: BudgetThreshold
+) -> Iterator[Finding]:
     """Every threshold that is reached, of every budget."""
     for state in states:
         for threshold in sorted(set(state.thresholds)):
             if state.limit > 0 and state.spent >= threshold * state.limit:
-                yield _reached(state, threshold, rule)
+                yield _reached(state, threshold, now, rule)
 
 
-def _reached(state: BudgetState, threshold: Decimal, rule: BudgetThreshold) -> Finding:
+def _reached(
+    state: BudgetState, threshold: Decimal, now: datetime, rule: BudgetThreshold
+) -> Finding:
     spent, limit = _amount(state.spent, state), _amount(state.limit, state)
+    ends = "" if state.until is None else f" The window ends on {wording.moment(state.until)}."
     return Finding(
         *(rule.name, rule.kind),
         {"budget": state.name, **state.scope, "threshold": f"{threshold.normalize():f}"},
-        state.window,
+        state.window(now),
         f"Budget {state.name} has reached {threshold:.0%}: {wording.about(state.scope)}",
         f"{spent} of {limit} are used, {state.spent / state.limit:.0%}, since"
-        f" {wording.moment(state.since)}. The window ends on {wording.moment(state.until)}.",
+        f" {wording.moment(state.since)}.{ends}",
         {**_figures(state), "threshold": f"{threshold:f}"},
+        lasting=state.rolling,
     )
 
 
 def exhausted(states: Sequence[BudgetState], now: datetime, rule: Forecast) -> Iterator[Finding]:
     """Budgets that end before their window does if usage goes on as of late; not those that have ended already."""
     for state in states:
-        over = Decimal(str((now - state.since) / (state.until - state.since)))
         rate = _rate(state, now)
-        if over < rule.elapsed or state.spent >= state.limit or rate <= 0:
+        if state.until is None or state.spent >= state.limit or rate <= 0:
             continue
+        over = Decimal(str((now - state.since) / (state.until - state.since)))
         left = (state.limit - state.spent) / rate
-        if left < Decimal(str((state.until - now).total_seconds())):
-            yield _exhausted(state, now + timedelta(seconds=float(left)), rate, rule)
+        if over >= rule.elapsed and left < _seconds(state.until - now):
+            end = now + timedelta(seconds=float(left))
+            yield _exhausted(state, state.until, end, rate, rule)
 
 
-def _exhausted(state: BudgetState, end: datetime, rate: Decimal, rule: Forecast) -> Finding:
+def _exhausted(
+    state: BudgetState, until: datetime, end: datetime, rate: Decimal, rule: Forecast
+) -> Finding:
     a_day = rate * 86400
-    projected = state.spent + rate * Decimal(str((state.until - end).total_seconds()))
-    projected += state.limit - state.spent
+    projected = state.limit + rate * _seconds(until - end)
     return Finding(
         *(rule.name, rule.kind),
         {"budget": state.name, **state.scope},
-        state.window,
+        Window(state.since, until),
         f"Budget {state.name} will be exhausted on the {_ordinal(end.day)}: {wording.about(state.scope)}",
         f"{_amount(state.spent, state)} of {_amount(state.limit, state)} are used; at"
         f" {_amount(a_day, state)} a day the rest lasts until {wording.moment(end)}, and the window ends on"
-        f" {wording.moment(state.until)}, by when it would be {_amount(projected, state)}.",
+        f" {wording.moment(until)}, by when it would be {_amount(projected, state)}.",
         {**_figures(state), "exhausted_at": end.isoformat(), "rate_per_day": f"{a_day:.6f}"},
+        lasting=False,
     )
 
 
@@ -89,8 +103,12 @@ def _rate(state: BudgetState, now: datetime) -> Decimal:
     spent, since = state.spent, state.since
     if state.recently is not None and state.recent_since is not None and state.recent_since < now:
         spent, since = state.recently, max(state.recent_since, state.since)
-    seconds = Decimal(str((now - since).total_seconds()))
+    seconds = _seconds(now - since)
     return spent / seconds if seconds > 0 else Decimal(0)
+
+
+def _seconds(length: timedelta) -> Decimal:
+    return Decimal(str(length.total_seconds()))
 
 
 def _figures(state: BudgetState) -> dict[str, str]:

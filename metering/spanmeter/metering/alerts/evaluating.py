@@ -46,7 +46,7 @@ def over(rule: AlertRule, subjects: Sequence[Subject], moment: Moment) -> list[S
 
 # The type of each rule is its key: a table instead of a chain of isinstance.
 _DETECTORS: Final[Mapping[type[AlertRule], Callable[[Any, Moment], Iterable[Finding]]]] = {
-    BudgetThreshold: lambda rule, at: budgets.reached(at.budgets, rule),
+    BudgetThreshold: lambda rule, at: budgets.reached(at.budgets, at.now, rule),
     Forecast: lambda rule, at: budgets.exhausted(at.budgets, at.now, rule),
     Anomaly: lambda rule, at: anomalies(at.history, at.now, rule),
     PeerCost: lambda rule, at: peers.peers(at.history, at.now, rule),

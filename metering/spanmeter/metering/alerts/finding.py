@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -28,7 +28,10 @@ class Contributor(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """Something that a rule asks to be told. `figures` are decimal digits or ISO 8601 times, by name."""
+    """Something that a rule asks to be told. `figures` are decimal digits or ISO 8601 times, by name.
+
+    What is `lasting` is not told anew while it goes on from one window into the next.
+    """
 
     rule: str
     kind: str
@@ -39,11 +42,18 @@ class Finding(NamedTuple):
     figures: Mapping[str, str]
     cause: str | None = None
     contributors: Sequence[Contributor] = ()
+    lasting: bool = True
 
     @property
     def alert_id(self) -> UUID:
         """The same for whatever is found of this subject by this rule in this window: it is told once."""
         return identity(self.rule, self.kind, self.subject, self.window.since)
+
+
+def day_of(moment: datetime) -> Window:
+    """The day, UTC, that a moment is in."""
+    begin = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return Window(begin, begin + timedelta(days=1))
 
 
 def identity(rule: str, kind: str, subject: Subject, since: datetime) -> UUID:

@@ -19,7 +19,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
 from spanmeter.metering.alerts.alert_rules import KINDS, AlertRule
 from spanmeter.metering.alerts.channels import (
@@ -38,6 +37,9 @@ MOST: Final = 100
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_WEB_ADDRESS: Final = re.compile(
+    r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?(?:[/?][!-~]*)?"
+)
 _CHANNELS: Final[Mapping[str, type[Channel]]] = {
     "webhook": WebhookChannel,
     "email": EmailChannel,
@@ -164,12 +166,7 @@ def _checked(channel: Channel, where: str) -> Channel:
 
 def is_web_address(url: str) -> bool:
     """Whether a webhook can be sent there. What is before an @ would be a secret."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    return _WEB_ADDRESS.fullmatch(url) is not None
 
 
 def _rules(listed: object, channels: Mapping[str, Channel]) -> Iterator[AlertRule]:

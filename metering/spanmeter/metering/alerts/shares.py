@@ -7,8 +7,7 @@ from typing import Final
 
 from spanmeter.metering.alerts import wording
 from spanmeter.metering.alerts.alert_rules import UnattributedShare, UnpricedShare
-from spanmeter.metering.alerts.anomaly_findings import day_of
-from spanmeter.metering.alerts.finding import Contributor, Finding
+from spanmeter.metering.alerts.finding import Contributor, Finding, day_of
 from spanmeter.metering.alerts.shifts import TOLD
 from spanmeter.metering.alerts.usage import Period, Usage, UsageHistory, Who, total
 

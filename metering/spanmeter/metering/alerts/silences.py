@@ -7,8 +7,7 @@ from statistics import median
 
 from spanmeter.metering.alerts import wording
 from spanmeter.metering.alerts.alert_rules import MissingRecords, ProviderGap
-from spanmeter.metering.alerts.anomaly_findings import day_of
-from spanmeter.metering.alerts.finding import Finding
+from spanmeter.metering.alerts.finding import Finding, day_of
 from spanmeter.metering.alerts.usage import WEEKS, Period, Silent, UsageHistory
 
 

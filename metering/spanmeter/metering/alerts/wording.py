@@ -55,14 +55,15 @@ def about(subject: Subject) -> str:
     return ", ".join(told) or "everybody"
 
 
-def largest(contributors: Iterable[Contributor], unit: str) -> str:
+def largest(contributors: Iterable[Contributor], currency: str) -> str:
     """Who adds most, in a sentence; nothing where nobody is named."""
     told = [
-        f"{name(each.name)} {_amount(each.actual, unit)} instead of {_amount(each.expected, unit)}"
+        f"{name(each.name)} {money(each.actual, currency)} instead of {money(each.expected, currency)}"
         for each in contributors
     ]
     return f" Most of it: {'; '.join(told)}." if told else ""
 
 
-def _amount(amount: Decimal, unit: str) -> str:
-    return f"{amount:,.0f}" if unit == "requests" else money(amount, unit)
+def sentence(text: str) -> str:
+    """The same, beginning with a capital."""
+    return text[:1].upper() + text[1:]

@@ -52,8 +52,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in fields.items():
             self.send_header(name, value)
-        self.send_header("content-length", "0")
+        # What Slack says, too.
+        self.send_header("content-length", "2")
         self.end_headers()
+        self.wfile.write(b"ok")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the signature)
         """Nothing is printed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from asyncio import Server
 from collections.abc import Generator
 from email import message_from_bytes
 from email.header import decode_header, make_header
@@ -26,9 +27,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:Deprecati
 class OnAFreePort(Controller):
     """Asked for port 0, it looks for itself at the one it got."""
 
+    port: int
+
     def _trigger_server(self) -> None:
+        assert isinstance(self.server, Server)
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]
 
 
 class Mailbox:
@@ -75,17 +79,16 @@ def port(mailbox: Mailbox) -> Generator[int]:
     controller.stop()
 
 
-def channel(port: int, **more: Any) -> EmailChannel:
+def channel(port: int, user: str | None = None, password_env: str | None = None) -> EmailChannel:
     return EmailChannel(
-        **{
-            "name": "mail",
-            "host": "127.0.0.1",
-            "port": port,
-            "security": "none",
-            "sender": "spanmeter@example.com",
-            "to": ("ops@example.com", "cfo@example.com"),
-            **more,
-        }
+        name="mail",
+        host="127.0.0.1",
+        port=port,
+        security="none",
+        sender="spanmeter@example.com",
+        to=("ops@example.com", "cfo@example.com"),
+        user=user,
+        password_env=password_env,
     )
 
 

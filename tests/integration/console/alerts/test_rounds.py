@@ -46,7 +46,9 @@ resolved = false
 BUDGETS = CHANNELS + '[[rule]]\nname = "budgets"\nkind = "budget_threshold"\n'
 
 
-def budget(spent: str, since: datetime = MONTH[0], until: datetime = MONTH[1]) -> BudgetState:
+def budget(
+    spent: str, since: datetime = MONTH[0], until: datetime | None = MONTH[1]
+) -> BudgetState:
     return BudgetState(
         name="team",
         scope={"tenant_id": "acme"},
@@ -103,6 +105,29 @@ def test_the_next_window_is_told_anew_and_ends_the_last(dsn: str) -> None:
     ]
     (payload,) = query(dsn, "SELECT payload FROM alert_deliveries WHERE event = 'resolved'")[0]
     assert json.loads(payload)["type"] == "alert.resolved"
+
+
+def test_a_window_that_rolls_is_told_once_while_it_lasts(dsn: str) -> None:
+    """Its beginning moves on by the minute; below the threshold it is over, and a day later it may be told again."""
+    rules = read_alert_rules("alerts-1", BUDGETS)
+
+    def at(hours: int, spent: str) -> Round:
+        now = NOON + timedelta(hours=hours)
+        state = replace(budget(spent, now - timedelta(hours=24), None), rolling=True)
+        return round_of(dsn, rules, [state], now)
+
+    assert at(0, "85") == Round(1, 0, 0)
+    assert at(1, "86") == at(20, "85") == Round(0, 0, 0)
+    assert at(21, "79") == Round(0, 1, 0)
+    assert at(22, "80") == Round(1, 0, 0)
+
+
+def test_a_budget_of_all_time_is_told_once_for_ever(dsn: str) -> None:
+    rules = read_alert_rules("alerts-1", BUDGETS)
+    beginning = datetime(1970, 1, 1, tzinfo=UTC)
+    assert round_of(dsn, rules, [budget("85", beginning, None)]) == Round(1, 0, 0)
+    later = NOON + timedelta(days=400)
+    assert round_of(dsn, rules, [budget("90", beginning, None)], later) == Round(0, 0, 0)
 
 
 def test_a_forecast_says_on_which_day_a_budget_ends(dsn: str) -> None:

@@ -9,7 +9,12 @@ import pytest
 from spanmeter.metering.alerts.alert_rules import KINDS, Anomaly, PeerCost
 from spanmeter.metering.alerts.channels import AppriseChannel, EmailChannel, WebhookChannel
 from spanmeter.metering.alerts.fields import AlertRulesError
-from spanmeter.metering.alerts.rule_file import DEFAULTS, MAX_BYTES, read_alert_rules
+from spanmeter.metering.alerts.rule_file import (
+    DEFAULTS,
+    MAX_BYTES,
+    is_web_address,
+    read_alert_rules,
+)
 
 FILE = """
 [channel.ops]
@@ -67,6 +72,26 @@ def test_a_file_is_read() -> None:
     assert read.channels_of("peers") == []
     assert [each.name for each in read.channels_of("unpriced")] == ["ops", "mail", "slack"]
     assert read.channels_of("gone") == []
+
+
+@pytest.mark.parametrize(
+    ("url", "usable"),
+    [
+        ("https://ops.example.com", True),
+        ("http://[::1]:8080/hook?x=1&y=@", True),
+        ("https://ops.example.com:443/a/b#c", True),
+        ("https://me@ops.example.com/", False),
+        ("https://me:secret@ops.example.com/", False),
+        ("https://ops.example.com\\@evil.example.com/", False),
+        ("https://", False),
+        ("//ops.example.com/", False),
+        ("gopher://ops.example.com/", False),
+        ("https://ops.example.com/a b", False),
+        ("https://ops.example.com/\r\nx: y", False),
+    ],
+)
+def test_a_web_address_is_one_without_a_secret(url: str, usable: bool) -> None:  # noqa: FBT001
+    assert is_web_address(url) is usable
 
 
 def test_every_kind_is_in_the_defaults() -> None:
