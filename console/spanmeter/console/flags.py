@@ -101,6 +101,25 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         metavar="URL",
         help="Where people reach the console, behind a proxy, say. [SPANMETER_CONSOLE_URL]",
     ),
+    "console_name": click.option(
+        "--console-name",
+        metavar="TEXT",
+        help="Heading of tenants' pages. [SPANMETER_CONSOLE_NAME] Default: Usage.",
+    ),
+    "console_accent": click.option(
+        "--console-accent",
+        metavar="COLOUR",
+        help="Colour of tenants' pages: #4f46e5. [SPANMETER_CONSOLE_ACCENT]",
+    ),
+    "console_logo": click.option(
+        "--console-logo", metavar="FILE", help="Logo of tenants' pages. [SPANMETER_CONSOLE_LOGO]"
+    ),
+    "console_frame_ancestors": click.option(
+        "--console-frame-ancestors",
+        metavar="ORIGINS",
+        help="Comma-separated: whose pages may embed a tenant's page."
+        " [SPANMETER_CONSOLE_FRAME_ANCESTORS] Default: nobody's.",
+    ),
     "log_level": click.option(
         "--log-level",
         type=click.Choice(LOG_LEVELS, case_sensitive=False),
@@ -130,6 +149,17 @@ RECEIVING = (
     "log_format",
 )
 """The flags of every command that receives spans."""
+
+
+SHOWING = (
+    "console",
+    "console_url",
+    "console_name",
+    "console_accent",
+    "console_logo",
+    "console_frame_ancestors",
+)
+"""The flags of every command that serves a console."""
 
 
 def accepts(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -26,7 +26,8 @@ def environ(tmp_path: Path) -> dict[str, str]:
     others = {
         name: value for name, value in os.environ.items() if not name.startswith("SPANMETER_")
     }
-    return {**others, "SPANMETER_JOURNAL": str(tmp_path / "journal")}
+    free = {"SPANMETER_CONSOLE": "127.0.0.1:0"}
+    return {**others, **free, "SPANMETER_JOURNAL": str(tmp_path / "journal")}
 
 
 @pytest.fixture

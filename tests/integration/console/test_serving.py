@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
@@ -37,11 +38,13 @@ class Server:
             if line.startswith("READY "):
                 break
         ready = re.fullmatch(
-            r"READY grpc=(\S+) http=(\S+)\n", self.printed.splitlines(keepends=True)[-1]
+            r"READY grpc=(\S+) http=(\S+)(?: console=(\S+))?\n",
+            self.printed.splitlines(keepends=True)[-1],
         )
         assert ready is not None, self.printed
         self.address = ready[1]
         self.http = ready[2]
+        self.console = ready[3]
 
     def end(self) -> int:
         """Ask it to end, as a supervisor does; its exit code."""
@@ -73,6 +76,40 @@ def serve(tmp_path: Path, environ: dict[str, str], executable: Path) -> Generato
             return Server(process)
 
         yield serve
+
+
+ServeConsole = Callable[..., str]
+
+
+@pytest.fixture
+def serve_console(
+    tmp_path: Path, environ: dict[str, str], executable: Path
+) -> Generator[ServeConsole]:
+    """Start `spanmeter console ARGUMENTS` on a free port; HOST:PORT. It ends with the test."""
+    with ExitStack() as running:
+
+        def serve_console(*arguments: str) -> str:
+            log = running.enter_context((tmp_path / "console.log").open("a"))
+            process = running.enter_context(
+                subprocess.Popen(
+                    [executable, "console", *arguments],
+                    cwd=tmp_path,
+                    env=environ,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                )
+            )
+            running.callback(process.terminate)
+            assert process.stdout is not None
+            printed = ""
+            for line in process.stdout:
+                printed += line
+                if line.startswith("READY console="):
+                    return line.removeprefix("READY console=").strip()
+            raise AssertionError(printed)
+
+        yield serve_console
 
 
 @pytest.fixture
@@ -125,6 +162,45 @@ def test_up_makes_the_ledger_and_books_what_is_sent(
     send(server.address, "acme")
     assert tenants(spanmeter, "--dsn", empty_dsn) == ["acme"]
     assert server.end() == 0
+
+
+def test_up_serves_the_console_beside_it(serve: Serve, plain_dsn: str) -> None:
+    """The link logs in once, and the console ends with what started it."""
+    server = serve("up", "--dsn", plain_dsn)
+    (link,) = re.findall(r"http://\S+/login/link\?token=\S+", server.printed)
+    assert link.startswith(f"http://{server.console}/")
+    with httpx.Client(trust_env=False, timeout=60) as browser:
+        assert browser.get(link).headers["location"] == "/"
+        assert "Overview" in browser.get(f"http://{server.console}/").text
+        assert browser.get(link).status_code == 401
+    assert server.end() == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://{server.console}/healthz", trust_env=False)
+
+
+def test_up_serves_no_console_where_it_is_off(serve: Serve, plain_dsn: str) -> None:
+    server = serve("up", "--dsn", plain_dsn, "--console", "off")
+    assert server.console is None
+    assert "/login/link" not in server.printed
+    assert server.end() == 0
+
+
+def test_a_console_alone_shows_a_ledger_and_prints_links(
+    serve_console: ServeConsole, spanmeter: Run, plain_dsn: str
+) -> None:
+    address = serve_console("--dsn", plain_dsn)
+    told = spanmeter("console", "--link", "--dsn", plain_dsn, "--console", address)
+    with httpx.Client(trust_env=False, timeout=60) as browser:
+        assert browser.get(told.stdout.strip()).status_code == 303
+    token = spanmeter("keys", "embed", "acme", "--dsn", plain_dsn, "--console", address)
+    assert f"http://{address}/embed?token={token.stdout.strip()}" in token.stderr
+    page = httpx.get(f"http://{address}/embed?token={token.stdout.strip()}", trust_env=False)
+    assert page.status_code == 200
+    seen = spanmeter("keys", "view", "acme", "--models", "--dsn", plain_dsn)
+    assert seen.stdout == "acme sees its actions, requests and tokens, models\n"
+    assert spanmeter("keys", "embed", "acme", "--for", "2d", "--dsn", plain_dsn).returncode == 2
+    rotated = spanmeter("keys", "rotate-secret", "--overlap", "1m", "--dsn", plain_dsn)
+    assert rotated.returncode == 0
 
 
 def test_a_collector_books_in_the_ledger_of_the_environment(

@@ -10,7 +10,7 @@ from spanmeter.console.cli import COMMANDS, main
 from spanmeter.console.settings import Settings
 from spanmeter.storage.reports import DIMENSIONS, PERIODS
 
-SECRET = {"seal_key"}
+SECRET = {"seal_key", "console_secret"}
 DOCS = Path(__file__).parents[3] / "docs"
 REFERENCE = (DOCS / "commands.md").read_text()
 

@@ -4,7 +4,7 @@ import click
 
 from spanmeter.console.extras import require
 from spanmeter.console.failures import UnusableSetting
-from spanmeter.console.flags import accepts
+from spanmeter.console.flags import SHOWING, accepts
 from spanmeter.console.settings import CONSOLE_OFF, Settings
 
 
@@ -14,9 +14,7 @@ from spanmeter.console.settings import CONSOLE_OFF, Settings
     is_flag=True,
     help="Print a link that logs in to a running console, once within an hour, and serve nothing.",
 )
-@accepts(
-    "dsn", "data", "console", "console_url", "tls_certificate", "tls_key", "log_level", "log_format"
-)
+@accepts("dsn", "data", *SHOWING, "tls_certificate", "tls_key", "log_level", "log_format")
 def console(settings: Settings, *, link: bool) -> None:
     """Serve what people see of the ledger: pages for you, a page for each tenant, and the API behind them.
 

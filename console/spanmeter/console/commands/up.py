@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spanmeter.console.extras import installed, require
-from spanmeter.console.flags import RECEIVING, accepts
+from spanmeter.console.flags import RECEIVING, SHOWING, accepts
 from spanmeter.console.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
 
 
 @click.command()
-@accepts("dsn", "data", *RECEIVING, "alerts", "console", "console_url")
+@accepts("dsn", "data", *RECEIVING, "alerts", *SHOWING)
 def up(settings: Settings) -> None:
     """Receive spans, keep the ledger and show it, on an embedded database or on that of --dsn.
 

@@ -35,8 +35,8 @@ class ShownToTenant(BaseModel):
 class ShowTenant(BaseModel):
     """What a tenant is to see from now on."""
 
-    shows_models: bool = Field(False, strict=True)
-    shows_cost: bool = Field(False, strict=True)
+    shows_models: bool = Field(default=False, strict=True)
+    shows_cost: bool = Field(default=False, strict=True)
 
 
 class TokenWanted(BaseModel):

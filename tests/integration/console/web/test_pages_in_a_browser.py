@@ -1,0 +1,242 @@
+"""The pages as people see them: real Chromium, every number the ledger's, nobody kept out."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+import axe
+from booking import event, metered, query
+from browsing import Scheme, Visit, Width, exact, running_browser
+from keys import make_key
+from spanmeter.console.web.tokens import Tokens
+from spanmeter.storage.ledger import LedgerWriter
+
+pytestmark = pytest.mark.timeout(300)
+
+MODES: list[tuple[Width, Scheme]] = [
+    ("wide", "light"),
+    ("wide", "dark"),
+    ("narrow", "light"),
+    ("narrow", "dark"),
+]
+RECONCILED = "6f2b0f6e-6b0a-4b8e-9c41-0d7c5f6a1b2c"
+PAGES = {
+    "overview": "/",
+    "tenants": "/tenants",
+    "tenant": "/tenants/acme",
+    "features": "/by/feature",
+    "models": "/by/model",
+    "unattributed": "/unattributed",
+    "events": "/events?since=30d",
+    "event": f"/events/{0:032x}:{1:016x}",
+    "reconciliations": "/reconciliations",
+    "waterfall": f"/reconciliations/{RECONCILED}",
+    "rates": "/rates?search=gpt-4o",
+    "rules": "/rules",
+    "keys": "/keys",
+    "health": "/health",
+    "nothing": "/tenants?since=2020-01-01&until=2020-01-02",
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Generator[Browser]:
+    with running_browser() as running:
+        yield running
+
+
+@pytest.fixture
+def key(ledger: str) -> str:
+    return make_key(ledger, scopes=("admin",), name="operator").token
+
+
+@pytest.fixture
+def reconciled(ledger: str) -> None:
+    """A bill that was compared with the ledger."""
+    query(
+        ledger,
+        "INSERT INTO reconciliations (reconciliation_id, provider, since, until, currency, providers, attributed,"
+        " billed, sources) VALUES (%s, 'openai', '2026-10-01', '2026-11-01', 'USD', '{openai}', 90, 100, '{bill}')",
+        RECONCILED,
+    )
+    for place, (cause, amount) in enumerate((("unattributed", 12), ("rounding", -2))):
+        query(
+            ledger,
+            "INSERT INTO reconciliation_variances"
+            " VALUES (%s, %s, '2026-10-02', NULL, 'gpt-5', 'standard', %s, %s, '{}')",
+            RECONCILED,
+            place,
+            cause,
+            amount,
+        )
+
+
+def sums(dsn: str, by: str, where: str = "true") -> dict[Any, tuple[Decimal, int]]:
+    """Cost and requests of the last thirty days, today included, from the rows of the ledger."""
+    since = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = query(
+        dsn,
+        f"SELECT {by}, coalesce(sum(cost), 0), sum(requests) FROM ledger"  # noqa: S608
+        f" WHERE time >= %s AND {where} GROUP BY 1",
+        since - timedelta(days=29),
+    )
+    return {name: (cost, requests) for name, cost, requests in rows}
+
+
+@pytest.mark.parametrize(("width", "scheme"), MODES)
+@pytest.mark.usefixtures("reconciled")
+def test_every_page_is_well(
+    browser: Browser, url: str, key: str, width: Width, scheme: Scheme
+) -> None:
+    """No error, no request to anybody else, nothing wider than the window, nobody kept out; and a picture of it."""
+    visit = Visit(browser, url, width, scheme)
+    visit.page.goto("/login")
+    visit.picture("login")
+    visit.log_in(key)
+    for name, path in PAGES.items():
+        page = visit.open(path)
+        assert visit.overflow() == 0, name
+        visit.picture(name)
+        if width == "wide" or name in {"overview", "tenant"}:
+            assert axe.complaints(page) == [], name
+    assert visit.mishaps == []
+    visit.context.close()
+
+
+def test_the_numbers_are_the_ledgers(browser: Browser, url: str, key: str, ledger: str) -> None:
+    visit = Visit(browser, url)
+    visit.log_in(key)
+    page = visit.open("/")
+    (cost, requests) = sums(ledger, "1")[1]
+    tiles = page.locator(".tile")
+    assert exact(tiles.nth(0)) == cost
+    assert exact(tiles.nth(1)) == requests
+    by_day = sums(ledger, "(time AT TIME ZONE 'UTC')::date")
+    page.get_by_text("Show as table").click()
+    for row in page.locator("figure tbody tr").all():
+        shown = [
+            Decimal(each.get_attribute("value") or "NaN") for each in row.locator("data").all()
+        ]
+        day = datetime.fromisoformat(row.locator("th").inner_text()).date()
+        assert sum(shown) == by_day.get(day, (0, 0))[0]
+    for path, by in (("/tenants", "tenant_id"), ("/by/model", "model"), ("/by/feature", "feature")):
+        expected = sums(ledger, by)
+        rows = visit.open(path).locator("table.breakdown tbody tr").all()
+        assert {row.get_attribute("data-name") or None for row in rows} == set(expected)
+        for row in rows:
+            cost, requests = expected[row.get_attribute("data-name") or None]
+            assert exact(row.locator(".requests")) == requests
+            if row.locator(".cost data").count():
+                assert exact(row.locator(".cost")) == cost
+    assert visit.mishaps == []
+    visit.context.close()
+
+
+def test_a_page_follows_the_ledger_while_it_is_looked_at(
+    browser: Browser, url: str, key: str, ledger: str
+) -> None:
+    visit = Visit(browser, url)
+    visit.log_in(key)
+    visit.page.clock.install()
+    page = visit.open("/")
+    before = exact(page.locator(".tile").nth(1))
+    with LedgerWriter(ledger) as writer:
+        writer.write(metered(event(time=datetime.now(UTC), tenant_id="newcomer")))
+    page.clock.run_for(16_000)
+    expect(page.locator(".tile").nth(1).locator("data").first).to_have_attribute(
+        "value", str(before + 1), timeout=60_000
+    )
+    assert visit.mishaps == []
+    visit.context.close()
+
+
+def test_the_console_is_used_by_keyboard(browser: Browser, url: str, key: str) -> None:
+    visit = Visit(browser, url)
+    visit.log_in(key)
+    page = visit.open("/")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to the page")
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.get_by_role("button", name="Theme").press("Enter")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    visit.context.close()
+
+
+def test_an_operator_makes_and_revokes_a_key_and_lays_down_what_a_tenant_sees(
+    browser: Browser, url: str, key: str, ledger: str
+) -> None:
+    visit = Visit(browser, url)
+    visit.log_in(key)
+    page = visit.open("/keys")
+    page.get_by_label("What it is for").fill("a <b>collector</b>")
+    page.get_by_label("For these tenants alone").fill("acme, globex")
+    page.get_by_role("button", name="Make key").click()
+    shown = page.locator("code.secret").inner_text()
+    made = query(ledger, "SELECT key_id, tenants FROM api_keys WHERE name = 'a <b>collector</b>'")
+    assert made == [(shown.rpartition("_")[0], ["acme", "globex"])]
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Revoke a <b>collector</b>").click()
+    expect(page.get_by_text("revoked").first).to_be_visible()
+    visit.open("/tenants/acme").get_by_label("Providers and models").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Providers and models")).to_be_checked()
+    assert query(ledger, "SELECT tenant_id, shows_models, shows_cost FROM tenant_views") == [
+        ("acme", True, False)
+    ]
+    assert visit.mishaps == []
+    visit.context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), MODES)
+def test_a_tenants_page_shows_what_is_its_own(
+    browser: Browser, url: str, ledger: str, tokens: Tokens, width: Width, scheme: Scheme
+) -> None:
+    token = tokens.for_tenant("acme", timedelta(minutes=5))
+    visit = Visit(browser, url, width, scheme)
+    page = visit.open(f"/embed?token={token}&theme={scheme}&accent=%23e11d48")
+    expected = sums(ledger, "feature", "tenant_id = 'acme'")
+    rows = page.locator("table.breakdown tbody tr").all()
+    assert {row.get_attribute("data-name") for row in rows} == set(expected)
+    for row in rows:
+        assert exact(row.locator(".requests")) == expected[row.get_attribute("data-name")][1]
+    told = page.content()
+    for hidden in ("gpt-4o", "openai", "house-model", "globex", "$"):
+        assert hidden not in told
+    assert visit.overflow() == 0
+    assert axe.complaints(page) == []
+    visit.picture("tenants-own-page")
+    assert visit.mishaps == []
+    visit.context.close()
+
+
+def test_a_tenants_page_is_framed_by_whom_the_settings_name(
+    browser: Browser, url: str, tokens: Tokens
+) -> None:
+    token = tokens.for_tenant("acme", timedelta(minutes=5))
+    visit = Visit(browser, url)
+    heights = (
+        "<script>addEventListener('message', told => { document.title = told.data.type })</script>"
+    )
+
+    def host(route: Route) -> None:
+        frame = f'<iframe src="{url}/embed?token={token}" width="900" height="600"></iframe>'
+        route.fulfill(body=f"<!doctype html>{heights}{frame}", content_type="text/html")
+
+    for name, framed in (("host.test", True), ("evil.test", False)):
+        page = visit.context.new_page()
+        page.route(f"http://{name}/", host)
+        page.goto(f"http://{name}/")
+        if framed:
+            expect(page.frame_locator("iframe").get_by_text("By feature").first).to_be_visible()
+            expect(page).to_have_title("height")
+        else:
+            expect(page.frame_locator("iframe").get_by_text("By feature")).to_have_count(0)
+        page.close()
+    visit.context.close()
