@@ -23,6 +23,7 @@ COMMANDS = {
     "keys": "spanmeter.console.commands.keys:keys",
     "adjust": "spanmeter.console.commands.adjust:adjust",
     "reconcile": "spanmeter.console.commands.reconcile:reconcile",
+    "export": "spanmeter.console.commands.export:export",
     "rates": "spanmeter.console.commands.rates:rates",
     "redrive": "spanmeter.console.commands.redrive:redrive",
     "demo": "spanmeter.console.commands.demo:demo",

@@ -85,6 +85,11 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         help="What spans are acknowledged from; db alone refuses them while the database is away."
         " [SPANMETER_DURABILITY] Default: journal+db.",
     ),
+    "exports": click.option(
+        "--exports",
+        metavar="FILE",
+        help="What is exported to where, as TOML. [SPANMETER_EXPORTS] Default: exports.toml.",
+    ),
     "log_level": click.option(
         "--log-level",
         type=click.Choice(LOG_LEVELS, case_sensitive=False),

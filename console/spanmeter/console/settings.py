@@ -59,6 +59,7 @@ class Settings:
     journal: Path | None = None
     durability: str = "journal+db"
     seal_after: int | None = 2
+    exports: Path = Path("exports.toml")
     seal_key: str | None = field(default=None, repr=False)
     log_level: str = "info"
     log_format: str = "text"
@@ -216,6 +217,7 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
     "durability": _one_of(*DURABILITY),
     "seal_after": _hours,
     "seal_key": _text,
+    "exports": _path,
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of(*LOG_FORMATS),
 }
