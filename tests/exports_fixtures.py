@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
@@ -73,6 +74,15 @@ class Exports:
 
     def states(self, target: str = "billing") -> list[str]:
         return [row["state"] for row in self.listed("show", target)["rows"]]
+
+    def waiting(self, holding: psycopg.Connection[Any], lock: int) -> int:
+        """The backend that waits for an advisory lock, once there is one."""
+        statement = (
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+        )
+        while (row := holding.execute(statement, (lock,)).fetchone()) is None:
+            holding.execute("SELECT pg_sleep(0.05)")
+        return int(row[0])
 
     def process(self) -> subprocess.Popen[str]:
         """A run in a process of its own, to be killed."""

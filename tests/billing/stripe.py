@@ -1,13 +1,13 @@
 """Stripe's meter events as documented: v1, adjustments, summaries, and v2's sessions and stream.
 
 Source: docs.stripe.com/api/billing/meter-event and its neighbours. It enforces: a key; a known meter and customer; whole
-values that are not negative; a timestamp within 35 days and 5 minutes; an identifier of at most 100 characters that is
-unique for 24 hours; cancellation within 24 hours, once; at most 100 events in a batch; a session of 15 minutes.
+values that are not negative; a timestamp within 35 days and 5 minutes; an identifier of at most 100 characters, unique
+for 24 hours; cancellation within 24 hours, once; at most 100 events in a batch; a session of 15 minutes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -63,24 +63,24 @@ class StripeServer(BillingServer):
         return found
 
     def _routed(self, request: Request) -> Reply:
-        match request.method, request.path:
-            case "POST", "/v1/billing/meter_events":
-                return self._created(request.form)
-            case "POST", "/v1/billing/meter_event_adjustments":
-                return self._adjusted(request.form)
-            case "GET", "/v1/billing/meters":
-                data = [{"id": each, "event_name": name} for name, each in self.meters.items()]
-                return Reply(200, {"object": "list", "data": data, "has_more": False})
-            case "GET", _ if request.path.endswith("/event_summaries"):
-                return self._summarised(request)
-            case "POST", "/v2/billing/meter_event_session":
-                return self._begun(request)
-            case "POST", "/v2/billing/meter_event_stream":
-                return self._streamed(request)
-            case _:
-                return _error(404, "Unrecognized request URL")
+        routes: dict[tuple[str, str], Callable[[Request], Reply]] = {
+            ("POST", "/v1/billing/meter_events"): self._created,
+            ("POST", "/v1/billing/meter_event_adjustments"): self._adjusted,
+            ("GET", "/v1/billing/meters"): self._listed,
+            ("POST", "/v2/billing/meter_event_session"): self._begun,
+            ("POST", "/v2/billing/meter_event_stream"): self._streamed,
+        }
+        for meter in self.meters.values():
+            routes["GET", f"/v1/billing/meters/{meter}/event_summaries"] = self._summarised
+        take = routes.get((request.method, request.path))
+        return _error(404, "Unrecognized request URL") if take is None else take(request)
 
-    def _created(self, form: Mapping[str, str]) -> Reply:
+    def _listed(self, request: Request) -> Reply:
+        data = [{"id": each, "event_name": name} for name, each in self.meters.items()]
+        return Reply(200, {"object": "list", "data": data, "has_more": False})
+
+    def _created(self, request: Request) -> Reply:
+        form = request.form
         if not form["timestamp"].isdigit():
             raise Wrong("timestamp must be a Unix timestamp")
         time = datetime.fromtimestamp(int(form["timestamp"]), self.now().tzinfo)
@@ -124,7 +124,8 @@ class StripeServer(BillingServer):
             raise Wrong(f"An event already exists with identifier {identifier}.")
         return Event(name, identifier, customer, Decimal(value), time, now)
 
-    def _adjusted(self, form: Mapping[str, str]) -> Reply:
+    def _adjusted(self, request: Request) -> Reply:
+        form = request.form
         wanted = form["cancel[identifier]"]
         found = [each for each in self.events if each.identifier == wanted]
         if form["type"] != "cancel" or not found or found[-1].name != form["event_name"]:

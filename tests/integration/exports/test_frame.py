@@ -184,7 +184,7 @@ def test_a_run_that_is_killed_at_any_step_is_gone_on_with(
     with psycopg.connect(exports.dsn, autocommit=True) as holding:
         holding.execute("SELECT pg_advisory_lock(%s)", (HELD,))
         with exports.process() as process:
-            backend = waiting(holding)
+            backend = exports.waiting(holding, HELD)
             process.kill()
         holding.execute("SELECT pg_terminate_backend(%s, 10000)", (backend,))
     query(exports.dsn, "DROP FUNCTION hold CASCADE")
@@ -243,15 +243,3 @@ def test_what_was_kept_to_be_sent_cannot_be_changed(
             query(exports.dsn, f"UPDATE export_intents SET {change}")  # noqa: S608
     with pytest.raises(psycopg.errors.RestrictViolation):
         query(exports.dsn, "DELETE FROM export_intents")
-
-
-def waiting(holding: psycopg.Connection[tuple[object, ...]]) -> int:
-    """The backend that waits for the lock, once there is one."""
-    statement = (
-        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
-    )
-    while True:
-        row = holding.execute(statement, (HELD,)).fetchone()
-        if row is not None:
-            return int(str(row[0]))
-        holding.execute("SELECT pg_sleep(0.05)")

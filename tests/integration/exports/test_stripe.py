@@ -147,12 +147,13 @@ def test_a_cancellation_that_stripe_took_without_an_answer_is_made_good(
 
 def age(exports: Exports, hours: int) -> None:
     """Make it that long ago that all was sent."""
+    query(exports.dsn, "ALTER TABLE export_intents DISABLE TRIGGER unchanged")
     query(
         exports.dsn,
-        "ALTER TABLE export_intents DISABLE TRIGGER unchanged;"
-        f" UPDATE export_intents SET first_sent_at = first_sent_at - interval '{hours} hours';"
-        " ALTER TABLE export_intents ENABLE TRIGGER unchanged",
+        "UPDATE export_intents SET first_sent_at = first_sent_at - %s",
+        timedelta(hours=hours),
     )
+    query(exports.dsn, "ALTER TABLE export_intents ENABLE TRIGGER unchanged")
 
 
 def test_less_after_24_hours_is_listed_with_the_reason(
@@ -204,7 +205,7 @@ def test_what_is_older_than_35_days_is_listed(exports: Exports, server: StripeSe
 
 @pytest.mark.parametrize("taken", [True, False])
 def test_what_is_not_known_after_24_hours_is_looked_for(
-    exports: Exports, server: StripeServer, taken: bool
+    exports: Exports, server: StripeServer, *, taken: bool
 ) -> None:
     configure(exports, server)
     pids: list[int] = []

@@ -35,17 +35,20 @@ _ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
 
 
 @click.command()
-@accepts("dsn", "data", *RECEIVING)
+@accepts("dsn", "data", "exports", *RECEIVING)
 def up(settings: Settings) -> None:
     """Receive spans and keep the ledger, on an embedded database or on that of --dsn.
 
     The tables are made or brought up to date first. The last line on standard output is `READY
     grpc=HOST:PORT http=HOST:PORT`, printed when spans are accepted. SIGTERM or Ctrl-C finishes what was received.
+
+    Targets of --exports that say how often are exported to meanwhile.
     """
     require("spanmeter up", "collector", *([] if settings.dsn else ["embedded"]))
     from spanmeter.collector_receiver import run
     from spanmeter.console.database import described
     from spanmeter.console.ledger_access import ledger_dsn, refuse_leaks, without_password
+    from spanmeter.console.exports.schedule import exporting, scheduled_of
     from spanmeter.console.receiving import collector_settings, logging_as, ready_line
     from spanmeter.storage.migrations import migrate
 
@@ -57,6 +60,7 @@ def up(settings: Settings) -> None:
         edition = described(dsn)
 
         chosen = collector_settings(settings, dsn)
+        targets = scheduled_of(settings.exports)
         shown = quote(without_password(dsn))
 
         def announce(addresses: "Addresses") -> None:
@@ -72,7 +76,8 @@ def up(settings: Settings) -> None:
             )
             click.echo(text, nl=False)
 
-        run(chosen, ready=announce, begin=log)
+        with exporting(dsn, targets):
+            run(chosen, ready=announce, begin=log)
 
 
 def reachable(address: str) -> str:

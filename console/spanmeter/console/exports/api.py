@@ -1,4 +1,4 @@
-"""How targets are asked over HTTP: a key from the environment, bounded answers, and what they mean for what was sent."""
+"""How targets are asked over HTTP: a key from the environment, bounded answers, and what they mean."""
 
 import json
 import os

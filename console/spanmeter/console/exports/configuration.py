@@ -23,9 +23,18 @@ from typing import Any, Final, Literal, cast
 
 from spanmeter.console.bounded_file import content_of
 from spanmeter.console.exports.kinds import KINDS
-from spanmeter.console.exports.toml_table import Table, length, moment, number, one_of, text
+from spanmeter.console.exports.toml_table import (
+    Table,
+    dimension,
+    length,
+    listed,
+    moment,
+    names,
+    number,
+    one_of,
+    text,
+)
 from spanmeter.console.failures import UnusableSetting
-from spanmeter.console.usage import dimensions
 from spanmeter.storage.errors import UnknownDimension
 from spanmeter.storage.exported_usage import MEASURES, UNIT, Measured, Period
 
@@ -96,7 +105,7 @@ def _target(name: str, value: object) -> Configured:
     table = Table(value, f"[{name}]")
     kind = table.need("kind", one_of(*KINDS))
     defaults = KINDS[kind]
-    meters = table.take("meters", _list, list[Any]())
+    meters = table.take("meters", listed, list[Any]())
     configured = Configured(
         name=name,
         kind=kind,
@@ -111,7 +120,7 @@ def _target(name: str, value: object) -> Configured:
     )
     options = {key: table.take(key, read, None) for key, read in defaults.options.items()}
     table.refuse_others()
-    _check(configured, needs_meters=defaults.meters)
+    _check(configured, needs_meters=not defaults.files)
     told = {key: option for key, option in options.items() if option is not None}
     if missing := sorted(defaults.required - told.keys()):
         raise ValueError(f"[{name}] lacks {', '.join(missing)}")
@@ -134,8 +143,8 @@ def _meter(value: object, where: str) -> Meter:
     measure = table.need("measure", _measure)
     given = table.take("where", _texts, dict[str, str]())
     defaults = {**_BILLABLE, **(_CURRENCY if measure == "cost" else {})}
-    wanted = {**defaults, **{_dimension(key): each for key, each in given.items()}}
-    by = table.take("by", _names, list[str]())
+    wanted = {**defaults, **{dimension(key): each for key, each in given.items()}}
+    by = table.take("by", names, list[str]())
     scale = table.take("scale", number, Decimal(1))
     table.refuse_others()
     values = {key: each for key, each in wanted.items() if each != ANY}
@@ -147,23 +156,6 @@ def _measure(value: object) -> str:
     if name not in MEASURES and name.removeprefix(UNIT) in (name, ""):
         raise ValueError(f"is {name!r}; there are {', '.join(MEASURES)}, {UNIT}NAME")
     return name
-
-
-def _dimension(name: str) -> str:
-    if name == "currency":
-        return name
-    (found,) = dimensions(name) or [name]
-    return found
-
-
-def _names(value: object) -> list[str]:
-    return [_dimension(text(each)) for each in _list(value)]
-
-
-def _list(value: object) -> Sequence[Any]:
-    if not isinstance(value, list):
-        raise ValueError("is no list")
-    return cast("Sequence[Any]", value)
 
 
 def _texts(value: object) -> dict[str, str]:

@@ -3,21 +3,23 @@
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from spanmeter.console.exports.toml_table import length, one_of, text, truth
+from spanmeter.console.exports.toml_table import length, names, one_of, text, truth
 
 Read = Callable[[object], object]
 
 _API: Final[Mapping[str, Read]] = {"address": text, "key_env": text}
+_FILES: Final[Mapping[str, Read]] = {"directory": text, "by": names}
 
 
 class KindOfTarget(NamedTuple):
-    """`place` is MODULE:CLASS. The first of its `periods` is the default; `required` are options that it needs."""
+    """`place` is MODULE:NAME. The first of its `periods` is the default; `required` are options that it needs."""
 
     place: str
     periods: tuple[str, ...]
     options: Mapping[str, Read]
     required: frozenset[str]
-    meters: bool = True
+    files: bool = False
+    """It writes files, and has no meters."""
 
 
 _HERE: Final = "spanmeter.console.exports."
@@ -47,6 +49,24 @@ KINDS: Final[Mapping[str, KindOfTarget]] = {
         ("hour", "day"),
         {**_API, "source": text},
         frozenset({"address"}),
+    ),
+    "csv": KindOfTarget(
+        _HERE + "usage_files:table", ("day", "hour"), _FILES, frozenset({"directory"}), files=True
+    ),
+    "parquet": KindOfTarget(
+        _HERE + "usage_files:table", ("day", "hour"), _FILES, frozenset({"directory"}), files=True
+    ),
+    "focus": KindOfTarget(
+        _HERE + "focus:table",
+        ("day", "hour"),
+        {
+            "directory": text,
+            "format": one_of("csv", "parquet"),
+            "billing_account": text,
+            "billing_account_name": text,
+        },
+        frozenset({"directory", "format", "billing_account"}),
+        files=True,
     ),
 }
 """By the name that a file of exports has for it."""

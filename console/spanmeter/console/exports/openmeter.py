@@ -1,8 +1,8 @@
 """OpenMeter's events: CloudEvents that `id` and `source` tell from all others, where it is set to know duplicates.
 
 Sources: openmeter.io/docs/metering/events/overview, its OpenAPI document (`POST`, `GET /api/v1/events`). Its open
-source does not look for duplicates unless `dedupe.enabled` is set: unless the file of exports says `deduplicates = true`, what
-is not known to have arrived is looked for before it is sent again.
+source does not look for duplicates unless `dedupe.enabled` is set: without `deduplicates = true` in the file of exports
+what is not known to have arrived is looked for before it is sent again.
 """
 
 from collections.abc import Mapping, Sequence

@@ -8,19 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from spanmeter.console.exports.configuration import Configured, Meter
 from spanmeter.console.exports.correcting import Correction, correction
 from spanmeter.console.exports.identity import dedupe_id, payload_digest
+from spanmeter.console.exports.pending_windows import pending_windows, save_looked
 from spanmeter.console.exports.target import Target, Usage
 from spanmeter.storage import exports
 from spanmeter.storage.connection import Connection
-from spanmeter.storage.exported_usage import ACTIONS, changed_windows, sums
-from spanmeter.storage.exports import OPEN, TOLD, Intent, Planned, Series, State
-
-LONGEST_COMMIT: Final = timedelta(hours=1)
-"""How long a transaction that books rows may take and still be looked for: they tell when it began."""
+from spanmeter.storage.exported_usage import ACTIONS, sums
+from spanmeter.storage.exports import OPEN, TOLD, Intent, Series, State
 
 
 class Need(NamedTuple):
@@ -45,47 +43,13 @@ class Planner:
 
     def plan(self, now: datetime) -> int:
         """Keep what is to be sent of all windows that are over; return how much that is."""
-        kept = exports.planned(self._connection, self._configured.name)
         begun = exports.transaction_time(self._connection)
         until = self._configured.until(now)
-        windows = self._windows(kept, until)
-        planned = 0
-        for _, windows_of_day in groupby(windows, key=datetime.date):
-            planned += self._plan_windows(list(windows_of_day), now)
-        self._save(begun, until)
+        windows = pending_windows(self._connection, self._configured, until)
+        days = groupby(windows, key=datetime.date)
+        planned = sum(self._plan_windows(list(each), now) for _, each in days)
+        save_looked(self._connection, self._configured, until, begun)
         return planned
-
-    def _windows(self, kept: Planned | None, until: datetime) -> list[datetime]:
-        """Windows that rows were booked in since the last time, those that are over only now, and those of which it was
-        not known, or became known since, what the target has."""
-        since = self._configured.since
-        looked = None
-        if kept is not None and (kept.mapping_sha256, kept.since) == (
-            self._configured.digest,
-            since,
-        ):
-            looked = kept.planned_at
-        found = self._changed(since, until, looked)
-        if looked is not None and kept is not None and kept.planned_until < until:
-            found += self._changed(max(since, kept.planned_until), until, None)
-        found += exports.unsettled_windows(self._connection, self._configured.name)
-        return sorted({each for each in found if since <= each < until})
-
-    def _changed(self, since: datetime, until: datetime, looked: datetime | None) -> list[datetime]:
-        if since >= until:
-            return []
-        actions = any(meter.measured.measure == ACTIONS for meter in self._configured.meters)
-        booked_since = None if looked is None else looked - LONGEST_COMMIT
-        return changed_windows(
-            self._connection, self._configured.period, since, until, booked_since, actions=actions
-        )
-
-    def _save(self, begun: datetime, until: datetime) -> None:
-        configured = self._configured
-        kept = Planned(
-            configured.name, configured.kind, configured.digest, configured.since, until, begun
-        )
-        exports.save_planned(self._connection, kept)
 
     def _plan_windows(self, windows: Sequence[datetime], now: datetime) -> int:
         """Plan windows of one day, in one transaction."""

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from spanmeter.console.exports.configuration import Configured
 from spanmeter.console.exports.delivering import Clock, Courier, Sleep
+from spanmeter.console.exports.filing import Filing
+from spanmeter.console.exports.kinds import KINDS
 from spanmeter.console.exports.planning import Planner
 from spanmeter.console.exports.target import Target, open_target
 from spanmeter.storage import exports
@@ -45,6 +47,8 @@ def run_target(
     with exports.exporting_alone(connection, configured.name) as alone:
         if not alone:
             return Run(busy=True)
+        if KINDS[configured.kind].files:
+            return Run(*Filing(connection, configured).write(clock()))
         with closing(open_target(configured)) as target:
             return _run(connection, configured, target, clock, sleep)
 

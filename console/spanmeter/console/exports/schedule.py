@@ -1,14 +1,15 @@
 """Targets exported again and again: each at its own interval, whatever becomes of the others."""
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 from typing import Final
 
-from spanmeter.console.exports.configuration import Configured
+from spanmeter.console.exports.configuration import Configured, read_configuration
 from spanmeter.console.exports.running import run_target
 from spanmeter.console.exports.target import TargetUnusable
 from spanmeter.storage.connection import connect
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 Scheduled = Sequence[tuple[Configured, timedelta]]
 
 SHORTEST: Final = timedelta(minutes=1)
+
+_LONGEST_STOP: Final = 30.0
+"""Seconds; what is not sent by then is gone on with the next time."""
 
 
 def scheduled(targets: Sequence[Configured], every: timedelta | None = None) -> Scheduled:
@@ -38,19 +42,26 @@ def keep_exporting(dsn: str, targets: Scheduled, stopped: Event) -> None:
         stopped.wait(max(0.0, min(due, default=3600.0) - monotonic()))
 
 
-def in_background(dsn: str, targets: Scheduled) -> Callable[[], None]:
-    """Export in a thread; the result ends it, once what is being sent is sent."""
+def scheduled_of(file: Path) -> Scheduled:
+    """The targets of a file that say how often; none where there is no file. Raises `UnusableSetting`."""
+    return scheduled(read_configuration(file)) if file.exists() else []
+
+
+@contextmanager
+def exporting(dsn: str, targets: Scheduled) -> Generator[None]:
+    """Export in a thread as long as the context; what is being sent at its end is sent."""
     stopped = Event()
     thread = Thread(
         target=keep_exporting, args=(dsn, targets, stopped), name="exports", daemon=True
     )
-    thread.start()
-
-    def stop() -> None:
+    if targets:
+        thread.start()
+    try:
+        yield
+    finally:
         stopped.set()
-        thread.join(timeout=60)
-
-    return stop
+        if targets:
+            thread.join(timeout=_LONGEST_STOP)
 
 
 def _export(dsn: str, configured: Configured, stopped: Event) -> None:

@@ -1,16 +1,18 @@
 """What a target was told beside what the ledger has: all that is due is told, on its way, or named with why not."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from spanmeter.console.exports.configuration import Configured, Meter
+from spanmeter.console.exports.filing import latest_files
+from spanmeter.console.exports.kinds import KINDS
 from spanmeter.console.listing import Column, Listing, Value
 from spanmeter.storage import exports
 from spanmeter.storage.connection import Connection
-from spanmeter.storage.exported_usage import Sum, sums
+from spanmeter.storage.exported_usage import Measured, Sum, sums
 from spanmeter.storage.exports import OPEN, Planned, Standing
 
 COLUMNS: Final = (
@@ -58,23 +60,69 @@ def status(connection: Connection, targets: Iterable[Configured]) -> Listing:
         if kept is None:
             notes.append(f"{configured.name}: nothing was exported yet.")
             continue
-        found = compare(connection, configured, kept)
-        rows += [_row(configured, meter, each) for meter, each in found]
+        files = KINDS[configured.kind].files
+        found = (compare_files if files else compare)(connection, configured, kept)
+        rows += [_row(configured, name, each) for name, each in found]
         notes.append(_said(configured, kept, [each for _, each in found]))
     return Listing(COLUMNS, rows, notes=notes)
 
 
-def compare(
-    connection: Connection, configured: Configured, kept: Planned
-) -> list[tuple[Meter, Comparison]]:
+Compared = list[tuple[str, Comparison]]
+
+
+def compare(connection: Connection, configured: Configured, kept: Planned) -> Compared:
     """Each meter's comparison, of one moment if the connection's transaction is of one."""
     by_meter: dict[str, list[Standing]] = defaultdict(list)
     for each in exports.standing(connection, configured.name):
         by_meter[each.meter].append(each)
+    until = kept.planned_until
     return [
-        (meter, _compared(connection, configured, meter, kept.planned_until, by_meter[meter.name]))
+        (meter.name, _compared(connection, configured, meter, until, by_meter[meter.name]))
         for meter in configured.meters
     ]
+
+
+def compare_files(connection: Connection, configured: Configured, kept: Planned) -> Compared:
+    """Requests, and cost by currency, in all files together."""
+    files = exports.in_states(connection, configured.name, ("confirmed",))
+    told: dict[str, Decimal] = defaultdict(Decimal)
+    left_out: dict[str, Decimal] = defaultdict(Decimal)
+    for intent in latest_files(files).values():
+        for summed, key in ((told, "totals"), (left_out, "left_out")):
+            for name, amount in intent.payload[key].items():
+                summed[name] += Decimal(amount)
+    ledger = _of_ledger(connection, configured, kept.planned_until)
+    zero = Decimal()
+    return [
+        (
+            name,
+            Comparison(
+                ledger.get(name, zero),
+                told[name],
+                *(zero, zero),
+                left_out[name],
+                *(zero, zero),
+                told[name],
+                zero,
+            ),
+        )
+        for name in sorted({*told, *left_out, *ledger})
+    ]
+
+
+def _of_ledger(
+    connection: Connection, configured: Configured, until: datetime
+) -> Mapping[str, Decimal]:
+    """The same sums, of rows that such files are of: worked out from the ledger by another way."""
+    where = {"byok": "false"} if configured.kind == "focus" else {}
+    found: dict[str, Decimal] = defaultdict(Decimal)
+    for measure, by in (("requests", ()), ("cost", ("currency",))):
+        for each in sums(
+            connection, Measured(measure, where, by), "whole", configured.since, until
+        ):
+            name = " ".join([measure, *map(str, each.dimensions.values())])
+            found[name] += each.quantity
+    return found
 
 
 def _compared(
@@ -99,7 +147,7 @@ def _compared(
         ledger=_total(found),
         told=_sum(standing, "confirmed", "carried"),
         open=_sum(standing, *OPEN),
-        refused=_sum(standing, "failed"),
+        refused=_sum((each for each in standing if each.kind == "usage"), "failed"),
         not_exportable=_sum(standing, "not_exportable"),
         no_customer=_total(unknown),
         unattributed=_total(nobody),
@@ -118,9 +166,9 @@ def _total(found: Iterable[Sum]) -> Decimal:
     return sum((each.quantity for each in found), Decimal())
 
 
-def _row(configured: Configured, meter: Meter, each: Comparison) -> Sequence[Value]:
+def _row(configured: Configured, name: str, each: Comparison) -> Sequence[Value]:
     *places, value, remainder = each
-    return [configured.name, meter.name, *places, each.not_planned, value, remainder]
+    return [configured.name, name, *places, each.not_planned, value, remainder]
 
 
 def _said(configured: Configured, kept: Planned, found: Sequence[Comparison]) -> str:

@@ -1,11 +1,12 @@
 """A table of a TOML file that is read key by key, so that what nobody reads is told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar, cast
 
 from spanmeter.console.periods import duration
+from spanmeter.console.usage import dimensions
 
 Value = TypeVar("Value")
 Default = TypeVar("Default")
@@ -47,6 +48,26 @@ def text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("is no text")
     return value
+
+
+def listed(value: object) -> Sequence[Any]:
+    """A list."""
+    if not isinstance(value, list):
+        raise ValueError("is no list")
+    return cast("Sequence[Any]", value)
+
+
+def dimension(name: str) -> str:
+    """The ledger's name of a dimension, as people type it."""
+    if name == "currency":
+        return name
+    (found,) = dimensions(name) or [name]
+    return found
+
+
+def names(value: object) -> list[str]:
+    """A list of dimensions."""
+    return [dimension(text(each)) for each in listed(value)]
 
 
 def number(value: object) -> Decimal:
