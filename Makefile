@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ROOTS := instrumentation metering storage collector_receiver console examples tests
-EXTRAS := collector,embedded,alerts,otlp-grpc,demo
+EXTRAS := collector,embedded,alerts,otlp-grpc,demo,parquet
 
 # The stamp is named by what it depends on, so a checkout of other requirements installs again.
 # What is compiled is made with the install.

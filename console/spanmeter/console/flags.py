@@ -120,6 +120,11 @@ _FLAGS: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         help="Comma-separated: whose pages may embed a tenant's page."
         " [SPANMETER_CONSOLE_FRAME_ANCESTORS] Default: nobody's.",
     ),
+    "exports": click.option(
+        "--exports",
+        metavar="FILE",
+        help="What is exported to where, as TOML. [SPANMETER_EXPORTS] Default: exports.toml.",
+    ),
     "log_level": click.option(
         "--log-level",
         type=click.Choice(LOG_LEVELS, case_sensitive=False),

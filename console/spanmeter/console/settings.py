@@ -66,6 +66,7 @@ class Settings:
     journal: Path | None = None
     durability: str = "journal+db"
     seal_after: int | None = 2
+    exports: Path = Path("exports.toml")
     seal_key: str | None = field(default=None, repr=False)
     alerts: bool = True
     console: str = "127.0.0.1:4319"
@@ -274,6 +275,7 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
     "console_logo": _path,
     "console_frame_ancestors": _origins,
     "console_secret": _secrets,
+    "exports": _path,
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of(*LOG_FORMATS),
 }

@@ -43,19 +43,22 @@ _ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
 
 
 @click.command()
-@accepts("dsn", "data", *RECEIVING, "alerts", *SHOWING)
+@accepts("dsn", "data", *RECEIVING, "alerts", "exports", *SHOWING)
 def up(settings: Settings) -> None:
     """Receive spans, keep the ledger and show it, on an embedded database or on that of --dsn.
 
     The tables are made or brought up to date first. The last line on standard output is `READY
     grpc=HOST:PORT http=HOST:PORT console=HOST:PORT`, printed when spans are accepted. SIGTERM or Ctrl-C
     finishes what was received.
+
+    Targets of --exports that say how often are exported to meanwhile.
     """
     require("spanmeter up", "collector", *([] if settings.dsn else ["embedded"]))
     from spanmeter.collector_receiver import run
     from spanmeter.console.console_beside import console_beside, login_address
     from spanmeter.console.database import described
     from spanmeter.console.ledger_access import ledger_dsn, refuse_leaks, without_password
+    from spanmeter.console.exports.schedule import exporting, scheduled_of
     from spanmeter.console.receiving import collector_settings, logging_as, ready_line
     from spanmeter.storage.migrations import migrate
 
@@ -67,6 +70,7 @@ def up(settings: Settings) -> None:
         edition = described(dsn)
 
         chosen = collector_settings(settings, dsn)
+        targets = scheduled_of(settings.exports)
         shown = quote(without_password(dsn))
 
         def announce(addresses: "Addresses") -> None:
@@ -84,7 +88,11 @@ def up(settings: Settings) -> None:
             )
             click.echo(text, nl=False)
 
-        with _alerts(settings, dsn, log), console_beside(settings, dsn) as console:
+        with (
+            _alerts(settings, dsn, log),
+            console_beside(settings, dsn) as console,
+            exporting(dsn, targets),
+        ):
             run(chosen, ready=announce, begin=log)
 
 

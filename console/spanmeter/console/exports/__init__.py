@@ -1,0 +1,1 @@
+"""Exports: what was used, told to the billing systems that teams have, exactly once."""

@@ -1,0 +1,1 @@
+"""Billing systems on this machine: each enforces what the real one documents, and fails when it is told to."""

@@ -1,0 +1,139 @@
+"""A ledger of some hours, targets on this machine, and `spanmeter export` in this process or in one of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+
+from billing.cloudevents import KEY
+from booking import event, metered, query
+from spanmeter.console.cli import main
+from spanmeter.storage.ledger import LedgerWriter
+
+START = (datetime.now(UTC) - timedelta(hours=8)).replace(minute=0, second=0, microsecond=0)
+"""The ledger's first hour: all of its windows are over."""
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Exports:
+    """`spanmeter export` with a file of targets, and a ledger."""
+
+    dsn: str
+    file: Path
+
+    def configure(self, text: str) -> None:
+        self.file.write_text(text)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {
+            "SPANMETER_DSN": self.dsn,
+            "SPANMETER_EXPORTS": str(self.file),
+            "BILLING_KEY": KEY,
+        }
+
+    def __call__(self, *arguments: str) -> Result:
+        return CliRunner().invoke(main, ["export", *arguments], env=self.variables)
+
+    def ran(self, *arguments: str) -> str:
+        """What a run that went well says."""
+        done = self("run", *arguments)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    def listed(self, *arguments: str) -> dict[str, Any]:
+        done = self(*arguments, "--format", "json")
+        assert done.exit_code == 0, done.output
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def status(self) -> dict[str, dict[str, Decimal]]:
+        """By meter."""
+        rows: list[dict[str, Any]] = self.listed("status")["rows"]
+        return {
+            row["meter"]: {
+                name: Decimal(value)
+                for name, value in row.items()
+                if name not in ("meter", "target")
+            }
+            for row in rows
+        }
+
+    def states(self, target: str = "billing") -> list[str]:
+        return [row["state"] for row in self.listed("show", target)["rows"]]
+
+    def waiting(self, holding: psycopg.Connection[Any], lock: int) -> int:
+        """The backend that waits for an advisory lock, once there is one."""
+        statement = (
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+        )
+        while (row := holding.execute(statement, (lock,)).fetchone()) is None:
+            holding.execute("SELECT pg_sleep(0.05)")
+        return int(row[0])
+
+    def process(self) -> subprocess.Popen[str]:
+        """A run in a process of its own, to be killed."""
+        return subprocess.Popen(
+            [str(Path(sys.executable).with_name("spanmeter")), "export", "run"],
+            env={"PATH": "/usr/bin:/bin", **self.variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def book(dsn: str, tenant: str | None, hour: int, **fields: Any) -> None:
+    """A call in that hour of the ledger."""
+    when = START + hour * HOUR + HOUR / 4
+    told = {"tenant_id": tenant, "time": when, "cache_read_input_tokens": None, **fields}
+    with LedgerWriter(dsn) as writer:
+        assert writer.write(metered(event(**told))).inserted == 1
+
+
+def ledger_totals(dsn: str, expression: str = "input_tokens") -> dict[str, Decimal]:
+    """What is billable of each tenant."""
+    rows = query(
+        dsn,
+        f"SELECT tenant_id, sum({expression}) FROM ledger"  # noqa: S608
+        " WHERE tenant_id IS NOT NULL AND billable_state = 'billable' GROUP BY 1",
+    )
+    return {tenant: Decimal(total) for tenant, total in rows}
+
+
+@pytest.fixture
+def ledger(plain_dsn: str) -> str:
+    """Three hours of two tenants, a call of nobody, and one that is not charged."""
+    for hour in range(3):
+        book(plain_dsn, "acme", hour, input_tokens=1000 + hour, cost=Decimal("0.0015"))
+        book(plain_dsn, "globex", hour, input_tokens=500 + hour, cost=Decimal("0.0007"))
+    book(plain_dsn, None, 1, input_tokens=77)
+    book(plain_dsn, "acme", 1, input_tokens=9999, billable_state="ignored")
+    return plain_dsn
+
+
+@pytest.fixture
+def exports(ledger: str, tmp_path: Path) -> Exports:
+    return Exports(ledger, tmp_path / "exports.toml")
+
+
+def options(**told: str) -> str:
+    """Lines of a target."""
+    return "".join(f"{name} = {value}\n" for name, value in told.items())
+
+
+def values(found: Mapping[tuple[str, str], Decimal], meter: str) -> dict[str, Decimal]:
+    """Of one meter, by customer."""
+    return {customer: value for (customer, name), value in found.items() if name == meter}
