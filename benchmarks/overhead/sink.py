@@ -5,9 +5,7 @@ Prints its address.
 """
 
 import json
-
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 
 BUDGET = {
     "name": "acme",
