@@ -30,6 +30,7 @@ BARE, NONE = "bare span", "none"
 PLAIN = {NONE, BARE}
 OURS = "spanmeter"
 NO_TENANT = "spanmeter, no tenant"
+BUDGETED = "spanmeter, with a budget"
 PEERS = {
     "openllmetry": "opentelemetry.instrumentation.openai:OpenAIInstrumentor",
     "opentelemetry-genai": "opentelemetry.instrumentation.genai.openai:OpenAIInstrumentor",

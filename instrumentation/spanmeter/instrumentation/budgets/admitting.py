@@ -21,6 +21,9 @@ def admitted(identity: Mapping[str, str], request: "Request") -> Admission | Non
         return None
     policy = guard.policy
     endpoint = request.endpoint
+    if policy is None and guard.failed_at is not None and not guard.settings.fails_closed:
+        # There may be no budgets at all where records go; its thread goes on asking.
+        return None
     if policy is not None and not policy.of(
         identity, request.provider or None, request.model, endpoint.operation
     ):
