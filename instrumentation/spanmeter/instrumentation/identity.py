@@ -65,16 +65,17 @@ def set_aside(context: Context) -> tuple[Identity, Mapping[str, object]]:
     there it is out of the baggage, and still `identity_in` it."""
     entries = _entries(context)
     try:
+        # Others may put anything into their baggage. Only texts are remembered: this raises for the rest.
+        "".join(cast("Mapping[str, str]", entries).values())
         identity, private = _parted(*entries, *entries.values())
     except TypeError:
-        # Others may put anything into their baggage, and this cannot be looked up.
         identity, private = _parted.__wrapped__(*entries, *entries.values())
     if not identity:
         return cast("Identity", get_value(_SUSPENDED, context) or {}), {}
     return identity, private
 
 
-# The same few are asked about, call after call. By their types too: 1 and True are equal.
+# The same few are asked about, call after call. By their types too: an enumeration's text is not its value.
 @lru_cache(maxsize=1024, typed=True)
 def _parted(*baggage: Any) -> tuple[Identity, Mapping[str, object]]:
     """`set_aside` for baggage: its names, and after them their values."""
