@@ -11,11 +11,11 @@ from typing import Any, Final
 import wrapt
 
 from spanmeter.instrumentation.attempt import Attempt
-from spanmeter.instrumentation.call import Call
+from spanmeter.instrumentation.call import Call, Sending
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.raw_bodies import AiohttpBody, RawObservation, WatchedReader
-from spanmeter.instrumentation.transport import sending_by, undecided
+from spanmeter.instrumentation.transport import sending_by
 from spanmeter.instrumentation.watching import watcher_for
 
 ANY_SESSION: Final = object()
@@ -43,10 +43,11 @@ async def _request(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    if (call := undecided(ANY_SESSION, instance)) is not None:
-        await call.decide_async()
     sending = sending_by(ANY_SESSION, instance)
-    if sending is None:
+    if isinstance(sending, Call):
+        await sending.decide_async()
+        sending = sending_by(ANY_SESSION, instance)
+    if not isinstance(sending, Sending):
         return await wrapped(*args, **kwargs)
     with sending:
         response = await wrapped(*args, **kwargs)

@@ -12,10 +12,10 @@ from typing import Any
 import wrapt
 
 from spanmeter.instrumentation.attempt import Attempt
-from spanmeter.instrumentation.call import Call
+from spanmeter.instrumentation.call import Call, Sending
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.raw_bodies import watch
-from spanmeter.instrumentation.transport import sending_by, undecided
+from spanmeter.instrumentation.transport import sending_by
 from spanmeter.instrumentation.watching import read_whole, watcher_for
 
 
@@ -32,10 +32,11 @@ def patch_aiobotocore(client_module: Any) -> None:
 def _send(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    if (call := undecided(instance)) is not None:
-        call.decide()
     sending = sending_by(instance)
-    if sending is None:
+    if isinstance(sending, Call):
+        sending.decide()
+        sending = sending_by(instance)
+    if not isinstance(sending, Sending):
         return wrapped(*args, **kwargs)
     with sending:
         response = wrapped(*args, **kwargs)
@@ -51,10 +52,11 @@ async def _send_async(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    if (call := undecided(instance)) is not None:
-        await call.decide_async()
     sending = sending_by(instance)
-    if sending is None:
+    if isinstance(sending, Call):
+        await sending.decide_async()
+        sending = sending_by(instance)
+    if not isinstance(sending, Sending):
         return await wrapped(*args, **kwargs)
     with sending:
         response = await wrapped(*args, **kwargs)

@@ -1,7 +1,6 @@
 """The metered call: one call of a client library's method, made of one or more attempts."""
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, cast
 from weakref import ReferenceType
@@ -113,23 +112,24 @@ class Call:
     def decide(self) -> None:
         """Waits until it is decided whether an attempt may be made. Raises `BudgetExceeded`."""
         if self.admission is not None:
-            with self._noting_refusal():
+            try:
                 self.admission.wait()
+            except BudgetExceeded as refusal:
+                self.refusal = refusal
+                raise
 
     async def decide_async(self) -> None:
         """The same, while others run."""
         if self.admission is not None:
-            with self._noting_refusal():
+            try:
                 await self.admission.wait_async()
+            except BudgetExceeded as refusal:
+                self.refusal = refusal
+                raise
 
     def _reserved(self, admission: Admission) -> Reservation | None:
-        with self._noting_refusal():
-            return admission.take()
-
-    @contextmanager
-    def _noting_refusal(self) -> Generator[None]:
         try:
-            yield
+            return admission.take()
         except BudgetExceeded as refusal:
             self.refusal = refusal
             raise

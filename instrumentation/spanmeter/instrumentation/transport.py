@@ -37,10 +37,11 @@ def _patch(module: Any) -> None:
 def _send(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    if (call := undecided(instance)) is not None:
-        call.decide()
     sending = sending_by(instance)
-    if sending is None:
+    if isinstance(sending, Call):
+        sending.decide()
+        sending = sending_by(instance)
+    if not isinstance(sending, Sending):
         return wrapped(*args, **kwargs)
     with sending:
         response = wrapped(*args, **kwargs)
@@ -54,10 +55,11 @@ async def _send_async(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    if (call := undecided(instance)) is not None:
-        await call.decide_async()
     sending = sending_by(instance)
-    if sending is None:
+    if isinstance(sending, Call):
+        await sending.decide_async()
+        sending = sending_by(instance)
+    if not isinstance(sending, Sending):
         return await wrapped(*args, **kwargs)
     with sending:
         response = await wrapped(*args, **kwargs)
@@ -66,21 +68,14 @@ async def _send_async(
 
 
 @guarded
-def undecided(*senders: object) -> Call | None:
-    """The call whose attempt that begins now has to be decided about: a retry, or a stream that is sent when it is
-    first read."""
-    call = current_call()
-    if call is None or call.admission is None or call.http_client not in senders:
-        return None
-    return call if call.admission.is_next() else None
-
-
-@guarded
-def sending_by(*senders: object) -> Sending | None:
+def sending_by(*senders: object) -> Sending | Call | None:
     """Begins an attempt of the call in progress, if one of these sends its requests, and enters the
-    context to send its request in."""
+    context to send its request in. Returns the call itself where it has to be decided first whether
+    the attempt may be made: of a retry, and of a stream that is sent when it is first read."""
     context = get_current()
     call = current_call(context)
     if call is None or call.http_client not in senders:
         return None
+    if call.admission is not None and call.admission.is_next():
+        return call
     return Sending(call, context)

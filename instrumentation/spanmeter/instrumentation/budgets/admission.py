@@ -13,7 +13,7 @@ from spanmeter.instrumentation.budgets.gentler import Gentler
 from spanmeter.instrumentation.budgets.guard import Guard
 from spanmeter.instrumentation.budgets.pausing import pause
 from spanmeter.instrumentation.budgets.policy import Matched
-from spanmeter.instrumentation.budgets.rates import Model, Rates
+from spanmeter.instrumentation.budgets.rates import Rates
 from spanmeter.instrumentation.budgets.reservation import Reservation, Taken
 from spanmeter.instrumentation.budgets.wallets import Wallet
 from spanmeter.instrumentation.errors import ApprovalRequired, BudgetExceeded, BudgetUnavailable
@@ -49,15 +49,23 @@ class Admission:
         "_identity",
         "_is_over",
         "_let_go",
+        "_matched",
         "_reservation",
         "_waiting_at",
         "request",
     )
 
-    def __init__(self, guard: Guard, identity: Mapping[str, str], request: "Request") -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        identity: Mapping[str, str],
+        request: "Request",
+        matched: tuple[Matched, ...] | None,
+    ) -> None:
         self._guard = guard
         self._identity = identity
         self.request = request
+        self._matched = matched
         self._expected: Expected | None = None
         self._renew()
 
@@ -66,8 +74,8 @@ class Admission:
         self._reservation: Reservation | None = None
         self._let_go = False
         self._is_over = False
-        self._asked_in: dict[int, int] = {}
-        self._waiting_at: dict[int, Wallet] = {}
+        self._asked_in: dict[int, int] | None = None
+        self._waiting_at: dict[int, Wallet] | None = None
 
     @property
     def is_decided(self) -> bool:
@@ -76,26 +84,27 @@ class Admission:
 
     def decide(self) -> bool:
         """Decides, if that can be; False: it has to wait. Raises `BudgetExceeded`, and then waits no more."""
-        if self.is_decided:
+        if self._let_go or self._reservation is not None:
             return True
         try:
             decided = self._decided()
         except BudgetExceeded:
             self.give_up()
             raise
+        if decided is False:
+            return False
         # A fault of ours keeps no call from being made.
-        if decided is not False:
+        self._let_go = self._reservation is None
+        if self._waiting_at is not None:
             self.give_up()
-            self._let_go = self._reservation is None
-            return True
-        return False
+        return True
 
     @guarded
     def give_up(self) -> None:
         """Waits for nothing any more."""
-        for wallet in self._waiting_at.values():
+        waiting, self._waiting_at = self._waiting_at, None
+        for wallet in (waiting or {}).values():
             wallet.wait_no_more(id(self))
-        self._waiting_at = {}
 
     def wait(self) -> None:
         """Decides, however long that takes. Raises the same."""
@@ -120,9 +129,11 @@ class Admission:
     def is_next(self) -> bool:
         """Whether another attempt begins that has to be decided about before it is made. What it asks for is written by
         now, and stays."""
+        if self._reservation is not None:
+            return False
         if self._is_over:
             self._renew()
-        if self.is_decided:
+        elif self._let_go:
             return False
         self.request = self.request._replace(rewrite=None, rename=None)
         return True
@@ -139,13 +150,13 @@ class Admission:
 
     def _undecided(self) -> None:
         policy = self._guard.policy
-        matched = () if policy is None else self._matched()
+        matched = () if policy is None else self._falls_under()
         if any(each.rule.fails_closed for each in matched) or (
             policy is None and self._guard.settings.fails_closed
         ):
             raise BudgetUnavailable(matched[0].rule.name if matched else "unknown")
 
-    def _matched(self) -> tuple[Matched, ...]:
+    def _falls_under(self) -> tuple[Matched, ...]:
         policy, request = self._guard.policy, self.request
         if policy is None:
             return ()
@@ -158,21 +169,23 @@ class Admission:
         guard = self._guard
         if guard.policy is None:
             return self._without_policy()
+        # Looked up already, unless it has to be decided anew.
+        matched, self._matched = self._matched, None
         try:
             while True:
                 taken: list[Taken] = []
                 over: list[str] = []
                 try:
-                    for matched in self._matched():
-                        self._take_from(matched, taken, over)
+                    for each in self._falls_under() if matched is None else matched:
+                        self._take_from(each, taken, over)
+                    break
                 except Gentler as gentler:
                     _undo(taken)
-                    self.request, self._expected, self._asked_in = gentler.request, None, {}
-                    continue
+                    self.request, self._expected = gentler.request, None
+                    matched = self._asked_in = None
                 except (Waits, BudgetExceeded):
                     _undo(taken)
                     raise
-                break
         except Waits:
             guard.hurry()
             return False
@@ -236,7 +249,7 @@ class Admission:
         """Those of the model; None: they cannot be known, and the call goes on."""
         request = self.request
         tenant = self._identity.get(names.TENANT_ID)
-        model = Model(request.provider, request.endpoint.operation, request.model or "", tenant)
+        model = (request.provider, request.endpoint.operation, request.model or "", tenant)
         found = self._guard.rates.of(model)
         if found is not None:
             return found
@@ -284,14 +297,16 @@ class Admission:
 
     def _is_answered(self, wallet: Wallet, amount: int) -> bool:
         """Whether the collector has said how much is left since this call waits for it."""
-        asked_in = self._asked_in.get(id(wallet))
+        asked = self._asked_in = self._asked_in or {}
+        asked_in = asked.get(id(wallet))
         wallet.wait(id(self), amount)
-        self._waiting_at[id(wallet)] = wallet
+        waiting = self._waiting_at = self._waiting_at or {}
+        waiting[id(wallet)] = wallet
         if asked_in is None and wallet.is_known_short_of(amount):
             return True
         if asked_in is None:
             # The exchange that is under way may not have asked for this one.
-            self._asked_in[id(wallet)] = self._guard.begun + 1
+            asked[id(wallet)] = self._guard.begun + 1
             return False
         return wallet.answered >= asked_in
 

@@ -24,14 +24,15 @@ def admitted(identity: Mapping[str, str], request: "Request") -> Admission | Non
     if policy is None and guard.failed_at is not None and not guard.settings.fails_closed:
         # There may be no budgets at all where records go; its thread goes on asking.
         return None
-    if policy is not None and not policy.of(
-        identity, request.provider or None, request.model, endpoint.operation
-    ):
-        return None
+    matched = None
+    if policy is not None:
+        matched = policy.of(identity, request.provider or None, request.model, endpoint.operation)
+        if not matched:
+            return None
     if request.is_sent or endpoint.fetches or endpoint.results is not None:
         # What was made earlier costs nothing any more.
         return None
-    admission = Admission(guard, identity, request)
+    admission = Admission(guard, identity, request, matched)
     admission.decide()
     return admission
 

@@ -18,13 +18,8 @@ MAX_WANTED: Final = 256
 """Asked for at a time."""
 
 
-class Model(NamedTuple):
-    """A model as it is asked for, and for whom: a tenant may have rates of its own."""
-
-    provider: str
-    operation: str
-    model: str
-    tenant: str | None
+Model = tuple[str, str, str, str | None]
+"""Provider, operation, model as it is asked for, and for whom: a tenant may have rates of its own."""
 
 
 class Rates(NamedTuple):
@@ -83,7 +78,8 @@ class KnownRates:
             if len(self._known) > MAX_MODELS:
                 self._known.clear()
             for each in rates:
-                model = Model(*each["model"])
+                provider, operation, name, tenant = each["model"]
+                model = (provider, operation, name, tenant)
                 per_token = each["rates"]
                 self._known[model] = (now, _rates(per_token, each["currency"]))
                 self._wanted.pop(model, None)
