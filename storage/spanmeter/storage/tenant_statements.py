@@ -49,7 +49,8 @@ class Statements:
         self._books: dict[datetime | None, PlanBook] = {None: self._everything}
         self._grants: dict[tuple[str, datetime | None], list[Grant]] = {}
         self._charged: dict[tuple[str, BillingPeriod, datetime | None], Charged] = {}
-        self._dropped = seals.dropped_before(connection)
+        dropped = seals.dropped_before(connection)
+        self._dropped = [dropped[table] for table in seals.TABLES if table in dropped]
 
     def book(self, as_of: datetime | None = None) -> PlanBook:
         """The plans that were known by a moment."""
@@ -285,7 +286,7 @@ class Statements:
             )
 
     def _is_dropped(self, period: BillingPeriod) -> bool:
-        return any(before > period.since for before in self._dropped.values())
+        return any(before > period.since for before in self._dropped)
 
 
 def _rolls(grant: Grant) -> bool:

@@ -389,6 +389,33 @@ def moment(month: int, day: int, hour: int) -> datetime:
     return datetime(2026, month, day, hour, tzinfo=UTC)
 
 
+def test_a_month_with_an_hour_more_is_shared_by_its_hours() -> None:
+    """October 2026 in Berlin: from September 30, 22:00, until October 31, 23:00 UTC, 745 hours.
+
+    74.50 until October 25 (576 hours) are 57.60; 149.00 for the 169 hours left are 33.80. Calls cost 1.00 each: the
+    first and last moment of the month are in it, the moment after is not.
+    """
+    zone = 'time_zone = "Europe/Berlin"\n'
+    texts = [
+        f'plan = "{name}"\ncurrency = "USD"\n{zone}fee = "{fee}"\n'
+        '[[charge]]\nname = "calls"\nunit = "requests"\nprice = 1\n'
+        for name, fee in (("basic", "74.50"), ("pro", "149.00"))
+    ]
+    book = book_of(*texts)
+    change = Assignment("acme", "pro", moment(10, 24, 22), BEGIN)
+    changed = PlanBook(book.versions, [*book.assignments, change])
+    period = period_of(changed, "acme", month_named("2026-10"))
+    rows = [usage(at, requests=1) for at in (period.since, moment(10, 31, 22), period.until)]
+    found = charged(changed, rows, since=period.since, until=period.until)
+    assert (period.since, period.until) == (moment(9, 30, 22), moment(10, 31, 23))
+    assert shown(found) == [
+        ("usage", "calls", "1", "1"),
+        ("fee", "fee", "-", "57.6"),
+        ("usage", "calls", "1", "1"),
+        ("fee", "fee", "-", "33.8"),
+    ]
+
+
 def test_without_a_plan_that_is_said() -> None:
     found = charged(PlanBook([]), [usage(november(1), cost="3")])
     statement = Statement(tenant_id="acme", month="2026-11", as_of=NOVEMBER, own=found)
