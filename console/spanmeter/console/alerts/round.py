@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 BudgetStates = Callable[[Connection, datetime], Sequence[BudgetState]]
 """The budgets of a ledger, as of a moment. The connection may be written to: spending may be counted first."""
 
-
 _OF_BUDGETS: Final = (BudgetThreshold, Forecast)
 
 

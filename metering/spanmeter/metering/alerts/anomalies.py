@@ -91,7 +91,7 @@ def _relaxed(rule: Anomaly) -> Anomaly:
 def _seen(
     history: UsageHistory, period: Period, latest: Matched, rule: Anomaly, *, patient: bool
 ) -> Seen:
-    usage = matched(history, period)
+    usage = latest if period.hours == HORIZONS[0] else matched(history, period)
 
     def of(grain: Grain) -> list[Spike]:
         return list(spikes(history, usage, period, grain, rule, patient=patient))
