@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +9,7 @@ from typing import Any, Final
 from playwright.sync_api import Page
 
 from databases.provision import cache
-from golden.environments import NODE
+from golden.environments import node, npm_path
 
 _VERSION: Final = "4.14.1"
 _RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -21,10 +20,9 @@ def script() -> Path:
     directory = cache() / f"axe-core-{_VERSION}"
     found = directory / "node_modules" / "axe-core" / "axe.min.js"
     if not found.exists():
-        wanted = [str(NODE / "npm"), "install", "--prefix", str(directory), f"axe-core@{_VERSION}"]
-        environment = {**os.environ, "PATH": f"{NODE}{os.pathsep}{os.environ['PATH']}"}
+        wanted = [node("npm"), "install", "--prefix", str(directory), f"axe-core@{_VERSION}"]
         quietly = ["--no-audit", "--no-fund", "--silent"]
-        subprocess.run([*wanted, *quietly], env=environment, check=True)
+        subprocess.run([*wanted, *quietly], env=npm_path(), check=True)
     return found
 
 

@@ -110,7 +110,9 @@ def _by_key(services: Services, token: str) -> Principal:
         key = find_key(connection, key_id)
     if key is None or not key.belongs_to(token):
         raise _refused("unknown", "the key is unknown")
-    return _principal(_working(key))
+    principal = _principal(_working(key))
+    services.key_use.note(key_id)
+    return principal
 
 
 def _by_token(services: Services, token: str) -> TenantReader:

@@ -7,6 +7,7 @@ from typing import Final, cast
 from fastapi import Request
 
 from spanmeter.console.web.attempts import Attempts
+from spanmeter.console.web.key_use import KeyUse
 from spanmeter.console.web.rates_held import RatesHeld
 from spanmeter.console.web.settings import ConsoleSettings
 from spanmeter.console.web.tokens import Tokens, secrets_of
@@ -26,6 +27,7 @@ class Services:
         self.settings = settings
         self.pool = connection_pool(settings.dsn, most=_CONNECTIONS)
         self.attempts = Attempts(self.pool)
+        self.key_use = KeyUse(self.pool)
         self.tokens = Tokens(self._secrets)
         self.rates = RatesHeld()
 
