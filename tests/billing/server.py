@@ -49,6 +49,10 @@ class Fault(NamedTuple):
     reply: Reply | None = None
     done: Callable[[], object] = lambda: None
 
+    def __str__(self) -> str:
+        """The name of a test: the same in every process that runs some of them."""
+        return f"{self.when}-{self.reply.status if self.reply else 'no answer'}"
+
 
 @dataclass
 class BillingServer:
