@@ -15,6 +15,9 @@ from spanmeter.metering.alerts.anomalies import anomalies, lasting
 from spanmeter.metering.alerts.finding import Finding
 from unit.metering.alerts.remembered import Remembered
 
+# Months of hours for each example.
+pytestmark = pytest.mark.timeout(300)
+
 RULE = Anomaly(name="spikes")
 DAY = 24 * HOUR
 MONDAY = BEGIN + 35 * DAY
