@@ -190,13 +190,16 @@ FROM adjustments AS ours LEFT JOIN usage_events AS priced ON
 
 COMMENT ON VIEW budgetable_usage IS 'All that is booked, as budgets count it.';
 
-CREATE OR REPLACE FUNCTION note_booking() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE FUNCTION note_uncounted_booking() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    INSERT INTO unfolded_bookings VALUES (now(), pg_current_xact_id()) ON CONFLICT DO NOTHING;
     INSERT INTO uncounted_bookings VALUES (now(), pg_current_xact_id()) ON CONFLICT DO NOTHING;
     RETURN NULL;
 END
 $$;
+CREATE TRIGGER note_uncounted_booking AFTER INSERT ON usage_events
+    FOR EACH STATEMENT EXECUTE FUNCTION note_uncounted_booking();
+CREATE TRIGGER note_uncounted_booking AFTER INSERT ON adjustments
+    FOR EACH STATEMENT EXECUTE FUNCTION note_uncounted_booking();
 
 CREATE FUNCTION refuse_budget_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -223,7 +226,8 @@ DECLARE
     kept text;
     named record;
 BEGIN
-    EXECUTE format('ALTER FUNCTION note_booking() SET search_path = %I, pg_temp', current_schema());
+    EXECUTE format('ALTER FUNCTION note_uncounted_booking() SET search_path = %I, pg_temp', current_schema());
+    REVOKE EXECUTE ON FUNCTION note_uncounted_booking() FROM PUBLIC;
     FOREACH kept IN ARRAY ARRAY['budget_versions', 'budget_increases', 'tenant_time_zones'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON %I
             FOR EACH ROW EXECUTE FUNCTION refuse_budget_change()', kept);
