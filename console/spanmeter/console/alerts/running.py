@@ -8,8 +8,9 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from spanmeter.console.alerts.budget_states import budget_states
 from spanmeter.console.alerts.delivering import deliver_due
-from spanmeter.console.alerts.round import BudgetStates, Round, no_budgets, run_round
+from spanmeter.console.alerts.round import BudgetStates, Round, run_round
 from spanmeter.metering.alerts.fields import AlertRulesError
 from spanmeter.storage.alert_deliveries import next_delivery
 from spanmeter.storage.alert_rules import alert_rules_in_force
@@ -34,7 +35,7 @@ def _now() -> datetime:
 
 
 def run_once(
-    dsn: str, budgets: BudgetStates = no_budgets, clock: Callable[[], datetime] = _now
+    dsn: str, budgets: BudgetStates = budget_states, clock: Callable[[], datetime] = _now
 ) -> Round | None:
     """One round and what is due then; None where another process runs the alerts. Raises DatabaseUnavailable,
     AlertRulesError."""
@@ -48,7 +49,7 @@ class AlertRunner:
     """Runs the alerts of a ledger until it is told to stop."""
 
     def __init__(
-        self, dsn: str, every: timedelta = EVERY, budgets: BudgetStates = no_budgets
+        self, dsn: str, every: timedelta = EVERY, budgets: BudgetStates = budget_states
     ) -> None:
         self._dsn = dsn
         self._every = every.total_seconds()
