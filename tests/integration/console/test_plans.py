@@ -158,6 +158,15 @@ def test_a_closed_statement_stays_and_tells_what_came_since(
     assert [(line["name"], line["amount"]) for line in late] == [("2026-09: llm", "5")]
 
 
+def test_everybody_is_closed_at_once(september: str, run: Done, spanmeter: Run) -> None:
+    booked(september, call(3, "5", tenant_id="globex"))
+    asked = ("statement", "close", "--all", "--month", "2026-09")
+    lines = [line.split("  ")[:3] for line in run(*asked).splitlines()]
+    assert lines == [["acme", "2026-09", "102.00 USD"], ["globex", "2026-09", "no plan"]]
+    again = spanmeter(*asked, "--dsn", september)
+    assert (again.returncode, "2 not closed" in again.stderr) == (1, True)
+
+
 def test_who_pays_100_and_costs_140_is_flagged(
     september: str, run: Done, listed: Rows, tmp_path: Path
 ) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
-from spanmeter.metering.plans.billing_periods import month_named, period_of
-from spanmeter.metering.plans.grants import Grant
 from spanmeter.metering.plans.plan import PlanVersion
 from spanmeter.metering.plans.plan_book import Assignment, PlanBook
 from spanmeter.metering.plans.plan_file import read_plan
@@ -28,17 +25,6 @@ unit = "input_tokens"
 price = "3.00/1M"
 included = "1M"
 """
-
-
-def grant(amount: str, unit: str, **told: object) -> Grant:
-    defaults: dict[str, object] = {
-        "grant_id": "g1",
-        "tenant_id": "acme",
-        "kind": "credit",
-        "effective_at": BEGIN,
-        "recorded_at": BEGIN,
-    }
-    return Grant(unit=unit, amount=Decimal(amount), **{**defaults, **told})  # type: ignore[arg-type]
 
 
 def test_a_call_that_straddles_the_allowance_is_split() -> None:
@@ -156,78 +142,6 @@ markup = "30%"
     assert found.amount == Decimal("4.3")
 
 
-def test_a_credit_that_expires_pays_only_for_what_was_before() -> None:
-    """10 USD until November 11: of 4.00 before it pays all; 6.00 are lost; the 5.00 after are owed."""
-    plan = 'plan = "pro"\ncurrency = "USD"\n[[charge]]\nname = "llm"\nmarkup = "0%"\n'
-    rows = [usage(november(5), cost="4"), usage(november(20), cost="5")]
-    expiring = grant("10", "USD", expires_at=november(11, 0))
-    found = charged(book_of(plan), rows, grants=[expiring])
-    assert shown(found) == [("usage", "llm", "9", "9"), ("credit", "credit g1", "-", "-4")]
-    assert found.left == {"g1": Decimal(6)}
-
-
-def test_grants_are_used_by_priority_then_expiry_then_age() -> None:
-    """12.00 are owed: 3 of the first in priority, 4 of what expires first, 5 of the older of the rest."""
-    plan = 'plan = "pro"\ncurrency = "USD"\n[[charge]]\nname = "llm"\nmarkup = "0%"\n'
-    grants = [
-        grant("9", "USD", grant_id="younger", effective_at=november(1)),
-        grant("9", "USD", grant_id="older"),
-        grant("4", "USD", grant_id="expiring", expires_at=november(29)),
-        grant("3", "USD", grant_id="first", priority=1),
-    ]
-    found = charged(book_of(plan), [usage(november(5), cost="12")], grants=grants)
-    assert found.left == {"first": 0, "expiring": 0, "older": 4, "younger": 9}
-
-
-def test_a_grant_of_tokens_is_shared_and_what_straddles_it_is_split() -> None:
-    """1000 tokens: 800 input, then of 300 output the first 200; 100 output at 0.01 are 1.00."""
-    plan = """
-plan = "pro"
-currency = "USD"
-[[charge]]
-name = "input"
-unit = "input_tokens"
-price = "0.001/1"
-[[charge]]
-name = "output"
-unit = "output_tokens"
-price = "0.01/1"
-[[grant]]
-name = "monthly"
-amount = "1000 tokens"
-"""
-    rows = [usage(november(1), input_tokens=800), usage(november(2), output_tokens=300)]
-    assert shown(charged(book_of(plan), rows)) == [
-        ("granted", "input (pro/monthly)", "800", "0"),
-        ("granted", "output (pro/monthly)", "200", "0"),
-        ("usage", "output", "100", "1"),
-    ]
-
-
-def test_what_is_left_of_a_recurring_grant_rolls_over_within_bounds() -> None:
-    """100 a month, at most 30 of what is left go along: 100 - 20 = 80 left, so 130 in the next."""
-    plan = """
-plan = "pro"
-currency = "USD"
-[[charge]]
-name = "calls"
-unit = "requests"
-price = 1
-[[grant]]
-name = "calls"
-amount = "100 requests"
-rollover_max = 30
-"""
-    book = book_of(plan)
-    first = charged(book, [usage(november(1), requests=20)])
-    assert first.left == {"pro/calls": Decimal(80)}
-    second = charged(book, [usage(november(1), requests=150)], before=first.left)
-    assert shown(second) == [
-        ("granted", "calls (pro/calls)", "130", "0"),
-        ("usage", "calls", "20", "20"),
-    ]
-
-
 def test_a_plan_change_in_the_month_shares_fees_and_allowances_by_time() -> None:
     """10 of 30 days at 90.00 are 30.00, 20 at 300.00 are 200.00.
 
@@ -278,32 +192,6 @@ def test_a_new_version_in_the_month_goes_on_counting() -> None:
         ("included", "calls", "10", "0"),
         ("usage", "calls", "5", "10"),
     ]
-
-
-def test_minimum_discount_and_credit_come_in_this_order() -> None:
-    """80.00 less 10 % are 72.00; 28.00 are missing to 100.00; the fee is 9.00; 50.00 are paid."""
-    plan = """
-plan = "pro"
-currency = "USD"
-fee = 9
-minimum = 100
-[[charge]]
-name = "calls"
-unit = "requests"
-price = 0.80
-[[discount]]
-name = "launch"
-percent = "10%"
-"""
-    found = charged(book_of(plan), [usage(november(1), requests=100)], grants=[grant("50", "USD")])
-    assert shown(found) == [
-        ("usage", "calls", "100", "80"),
-        ("discount", "launch", "-", "-8"),
-        ("fee", "fee", "-", "9"),
-        ("minimum", "minimum", "-", "28"),
-        ("credit", "credit g1", "-", "-50"),
-    ]
-    assert found.amount == 59
 
 
 REPORTS = """
@@ -361,58 +249,6 @@ def test_what_corrections_take_off_comes_off_what_is_paid_first() -> None:
     assert shown(charged(book_of(TOKENS), rows)) == [
         ("included", "input", "1000000", "0"),
         ("usage", "input", "100000", "0.3"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("zone", "anchor", "month", "since", "until"),
-    [
-        # Summer time ends on October 25, 2026: October is an hour longer than 31 days.
-        ("Europe/Berlin", 1, "2026-10", (9, 30, 22), (10, 31, 23)),
-        ("Europe/Berlin", 1, "2026-03", (2, 28, 23), (3, 31, 22)),
-        ("America/New_York", 15, "2026-02", (2, 15, 5), (3, 15, 4)),
-        # A month that has no 31st begins on its last day.
-        ("UTC", 31, "2026-11", (11, 30, 0), (12, 31, 0)),
-        # In Beirut clocks went from 0:00 to 1:00 on March 29, 2026: the day began at 22:00 UTC.
-        ("Asia/Beirut", 29, "2026-03", (3, 28, 22), (4, 28, 21)),
-    ],
-)
-def test_periods_begin_at_midnight_of_the_tenant(
-    zone: str, anchor: int, month: str, since: tuple[int, int, int], until: tuple[int, int, int]
-) -> None:
-    text = f'plan = "pro"\ncurrency = "USD"\ntime_zone = "{zone}"\nanchor_day = {anchor}\n'
-    period = period_of(book_of(text), "acme", month_named(month))
-    assert (period.since, period.until) == (moment(*since), moment(*until))
-
-
-def moment(month: int, day: int, hour: int) -> datetime:
-    return datetime(2026, month, day, hour, tzinfo=UTC)
-
-
-def test_a_month_with_an_hour_more_is_shared_by_its_hours() -> None:
-    """October 2026 in Berlin: from September 30, 22:00, until October 31, 23:00 UTC, 745 hours.
-
-    74.50 until October 25 (576 hours) are 57.60; 149.00 for the 169 hours left are 33.80. Calls cost 1.00 each: the
-    first and last moment of the month are in it, the moment after is not.
-    """
-    zone = 'time_zone = "Europe/Berlin"\n'
-    texts = [
-        f'plan = "{name}"\ncurrency = "USD"\n{zone}fee = "{fee}"\n'
-        '[[charge]]\nname = "calls"\nunit = "requests"\nprice = 1\n'
-        for name, fee in (("basic", "74.50"), ("pro", "149.00"))
-    ]
-    book = book_of(*texts)
-    change = Assignment("acme", "pro", moment(10, 24, 22), BEGIN)
-    changed = PlanBook(book.versions, [*book.assignments, change])
-    period = period_of(changed, "acme", month_named("2026-10"))
-    rows = [usage(at, requests=1) for at in (period.since, moment(10, 31, 22), period.until)]
-    found = charged(changed, rows, since=period.since, until=period.until)
-    assert (period.since, period.until) == (moment(9, 30, 22), moment(10, 31, 23))
-    assert shown(found) == [
-        ("usage", "calls", "1", "1"),
-        ("fee", "fee", "-", "57.6"),
-        ("usage", "calls", "1", "1"),
-        ("fee", "fee", "-", "33.8"),
     ]
 
 
