@@ -39,9 +39,13 @@ def console_beside(settings: Settings, dsn: str) -> Generator[str | None]:
     if settings.console == CONSOLE_OFF:
         yield None
         return
-    with closing(listening(settings)) as sock, _process(settings, dsn, sock) as process:
+    # From then on the socket is the console's alone: nobody waits for one that is gone.
+    with closing(listening(settings)) as sock:
+        address = address_of(sock)
+        started = _process(settings, dsn, sock)
+    with started as process:
         try:
-            yield address_of(sock)
+            yield address
         finally:
             _end(process)
 

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from psycopg.errors import InsufficientPrivilege
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
@@ -136,6 +137,8 @@ def _of_http(error: HTTPException) -> Problem:
 
 
 def _of_database(error: Exception) -> Problem:
+    if isinstance(error.__cause__, InsufficientPrivilege):
+        return Problem.forbidden("the console's own login of the database may not do that")
     logger.warning("a request was not answered: %s", error)
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,

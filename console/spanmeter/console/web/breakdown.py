@@ -30,7 +30,6 @@ class Totals:
     failed_requests: int = 0
     unpriced_requests: int = 0
     input_tokens: int = 0
-    cache_read_input_tokens: int = 0
     output_tokens: int = 0
     cost: Decimal | None = None
     others: tuple[UsageRow, ...] = ()
@@ -90,7 +89,6 @@ def totals(view: View, period: AskedPeriod, currency: str | None = None) -> Tota
         failed_requests=chosen.failed_requests,
         unpriced_requests=chosen.unpriced_requests,
         input_tokens=chosen.input_tokens,
-        cache_read_input_tokens=chosen.cache_read_input_tokens,
         output_tokens=chosen.output_tokens,
         cost=chosen.cost,
         others=tuple(row for row in rows if row is not chosen),

@@ -73,7 +73,6 @@ class EventsAsked:
     only: Mapping[str, str] = field(default_factory=dict[str, str])
     limit: int = 100
     after: tuple[datetime, bytes, bytes] | None = None
-    unattributed: bool = False
 
 
 def list_events(view: View, asked: EventsAsked) -> list[EventRow]:
@@ -96,23 +95,21 @@ def list_events(view: View, asked: EventsAsked) -> list[EventRow]:
 
 def _check_shown(view: View, asked: EventsAsked) -> None:
     for name in asked.only:
-        if name in _OPERATORS or asked.unattributed:
+        if name in _OPERATORS:
             raise Problem.forbidden(f"a tenant is not shown {name}")
         if name in _MODELS and not view.models:
             raise Problem.forbidden("this tenant is not shown its models")
 
 
 def _query(view: View, asked: EventsAsked) -> sql.Composed:
-    conditions = [
+    conditions: list[sql.Composable] = [
         sql.SQL("{} = {}").format(_column(view, name), sql.Placeholder(f"only_{at}"))
         for at, name in enumerate(asked.only)
     ]
     if view.own:
-        conditions.append(sql.Composed([sql.SQL("kind = 'usage' AND requests > 0")]))
+        conditions.append(sql.SQL("kind = 'usage' AND requests > 0"))
     elif view.tenant is not None:
-        conditions.append(sql.Composed([sql.SQL("tenant_id = %(tenant)s")]))
-    if asked.unattributed:
-        conditions.append(sql.Composed([sql.SQL("tenant_id IS NULL")]))
+        conditions.append(sql.SQL("tenant_id = %(tenant)s"))
     return _SQL["events"].format(
         columns=_SQL["own_columns" if view.own else "operators_columns"],
         relation=sql.Identifier("own_shown_ledger" if view.own else "usage_events"),

@@ -20,8 +20,9 @@ _POLICY: Final = (
 
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
-    # A tenant's page has its token in the address.
-    "Referrer-Policy": "no-referrer",
+    # A tenant's page has its token in the address: nobody else is told. Without any, forms of ours would not say whose
+    # they are.
+    "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from spanmeter.console.web.problems import Problem
 from spanmeter.console.web.services import Services, services_of
-from spanmeter.console.web.tokens import BadToken
+from spanmeter.console.web.tokens import BadToken, Expired
 from spanmeter.storage.api_keys import KEY_ID, TOKEN, ApiKey
 from spanmeter.storage.console_access import find_key
 
@@ -37,6 +37,14 @@ class TenantReader:
 
 
 Principal = Operator | TenantReader
+
+
+class Refused(Problem):
+    """A credential that is no good: it counts as an attempt that failed, and is logged with its `reason`."""
+
+    def __init__(self, reason: str, problem: Problem) -> None:
+        super().__init__(problem.status, problem.detail, problem.headers)
+        self.reason = reason
 
 
 def identified(request: Request, services: Annotated[Services, Depends(services_of)]) -> Principal:
@@ -78,9 +86,9 @@ def by_credential(services: Services, credential: str, peer: str) -> Principal:
         if TOKEN.fullmatch(credential):
             return _by_key(services, credential)
         return _by_token(services, credential)
-    except Problem as problem:
+    except Refused as refused:
         known = KEY_ID.match(credential)
-        services.attempts.failed(peer, problem.headers.pop("reason", "unknown"), known and known[0])
+        services.attempts.failed(peer, refused.reason, known and known[0])
         raise
 
 
@@ -109,7 +117,7 @@ def _by_key(services: Services, token: str) -> Principal:
     with services.snapshot() as connection:
         key = find_key(connection, key_id)
     if key is None or not key.belongs_to(token):
-        raise _refused("unknown", "the key is unknown")
+        raise Refused("unknown", Problem.unauthenticated("the key is unknown"))
     principal = _principal(_working(key))
     services.key_use.note(key_id)
     return principal
@@ -118,8 +126,12 @@ def _by_key(services: Services, token: str) -> Principal:
 def _by_token(services: Services, token: str) -> TenantReader:
     try:
         tenant = services.tokens.tenant_of(token)
+    except Expired as error:
+        # Nobody attacks with it: a page was left open.
+        raise Problem.unauthenticated(f"the token is no good: {error}") from error
     except BadToken as error:
-        raise _refused("unknown", f"the token is no good: {error}") from error
+        told = Problem.unauthenticated(f"the token is no good: {error}")
+        raise Refused("unknown", told) from error
     return TenantReader(f"a token of {tenant}", frozenset([tenant]))
 
 
@@ -141,21 +153,16 @@ def _by_session(services: Services, cookie: str) -> Principal:
 
 def _working(key: ApiKey) -> ApiKey:
     if key.revoked_at is not None:
-        raise _refused("revoked", "the key was revoked")
+        raise Refused("revoked", Problem.unauthenticated("the key was revoked"))
     if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
-        raise _refused("expired", "the key has expired")
+        raise Refused("expired", Problem.unauthenticated("the key has expired"))
     return key
 
 
 def _principal(key: ApiKey) -> Principal:
     if not key.scopes & {"read", "admin"}:
-        raise Problem.forbidden("the key has neither the scope read nor admin")
+        told = Problem.forbidden("the key has neither the scope read nor admin")
+        raise Refused("scope", told)
     if key.tenants is not None:
         return TenantReader(key.key_id, key.tenants)
     return Operator(key.key_id, "admin" in key.scopes)
-
-
-def _refused(reason: str, detail: str) -> Problem:
-    problem = Problem.unauthenticated(detail)
-    problem.headers["reason"] = reason
-    return problem

@@ -30,6 +30,10 @@ class BadToken(Exception):
     """A token that is not ours, not for this, or over."""
 
 
+class Expired(BadToken):
+    """A token of ours that is over."""
+
+
 class Tokens:
     """Makes and checks tokens with the secrets that `load` returns by id, the one that signs first."""
 
@@ -75,7 +79,7 @@ class Tokens:
                 options={"require": ["exp", "iat", "aud", "sub"]},
             )
         except jwt.ExpiredSignatureError as error:
-            raise BadToken("it has expired") from error
+            raise Expired("it has expired") from error
         except (jwt.InvalidTokenError, ValueError) as error:
             raise BadToken("it is none of ours, or for another use") from error
         return claims

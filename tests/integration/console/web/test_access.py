@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -10,11 +11,13 @@ import jwt
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from booking import query
-from consoles import Client
+from consoles import Client, serving
 from keys import make_key
 from spanmeter.console.web.attempts import MOST
+from spanmeter.console.web.settings import ConsoleSettings
 from spanmeter.console.web.tokens import TENANT, BadToken, Tokens
 from spanmeter.storage.api_keys import revoke_key
 from spanmeter.storage.connection import connect
@@ -131,7 +134,7 @@ def test_a_token_that_is_over_retired_or_forged_is_no_good(
     assert answers(good) == 200
     for bad in (
         f"{head}.{body}.{'A' * len(mark)}",
-        jwt.encode(claims, None, "none"),
+        jwt.encode(claims, "", "none"),
         jwt.encode(claims, "A guess, but a long one: 32 bytes", headers={"kid": "1"}),
         jwt.encode({**claims, "exp": 1}, "A guess, but a long one: 32 bytes"),
         session,
@@ -174,6 +177,27 @@ def test_a_bound_key_reads_its_tenants_as_they_see_themselves(url: str, ledger: 
     listed = reader.data("/v1/keys")
     assert [each["last_used_at"] is not None for each in listed] == [True, False, True]
     assert reader.send("POST", "/v1/keys", {"name": "x"}).status_code == 403
+
+
+def test_a_login_of_its_own_is_enough_for_the_console(ledger: str, tokens: Tokens) -> None:
+    """The role reads, checks keys, signs and lays down views; keys are made by the owner alone."""
+    name = f"console_{uuid.uuid4().hex[:12]}"
+    query(ledger, f"CREATE ROLE {name} LOGIN IN ROLE spanmeter_console")
+    key = make_key(ledger, scopes=("admin",))
+    with serving(ConsoleSettings(dsn=make_conninfo(ledger, user=name))) as url:
+        operator = Client(url, key.token)
+        assert operator.get("/v1/usage?by=tenant").status_code == 200
+        assert operator.send("PUT", "/v1/tenants/acme/view", {}).status_code == 200
+        token = operator.send("POST", "/v1/tenants/acme/tokens", {}).json()["token"]
+        assert tokens.tenant_of(token) == "acme"
+        assert Client(url, token).get("/v1/usage?by=feature").status_code == 200
+        assert Client(url, token).get("/v1/usage?tenant=globex").status_code == 403
+        assert Client(url, f"{key.key_id}_{'0' * 64}").get("/v1/usage").status_code == 401
+        refused = operator.send("POST", "/v1/keys", {"name": "mine"})
+        assert (refused.status_code, "login" in refused.json()["detail"]) == (403, True)
+    assert query(ledger, "SELECT count(last_used_at) FROM api_keys") == [(1,)]
+    assert query(ledger, "SELECT count(*) FROM access_log WHERE actor = %s", name) == [(1,)]
+    query(ledger, f"DROP ROLE {name}")
 
 
 def test_a_key_begins_a_session_and_ends_it_when_it_is_revoked(url: str, ledger: str) -> None:

@@ -136,7 +136,7 @@ def test_every_answer_keeps_a_browser_safe(operator: Client, url: str) -> None:
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["content-security-policy"].endswith("frame-ancestors 'none'")
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
     framed = Client(url).get("/embed?token=x").headers["content-security-policy"]
     assert framed.endswith("frame-ancestors http://host.test")
 
