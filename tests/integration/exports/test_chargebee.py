@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Generator
 from datetime import timedelta
 
 import pytest
 
 from billing.chargebee import KEY, ChargebeeServer
-from billing.server import Fault, Reply, served
+from billing.server import Fault, Reply, When, served
 from booking import adjust
 from exports_fixtures import START, Exports, book
 
@@ -86,19 +84,11 @@ def test_a_day_is_deleted_and_added_again_to_be_corrected(
 @pytest.mark.parametrize("request_number", [0, 1])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_between_deleting_and_adding_nothing_is_lost(
-    exports: Exports, server: ChargebeeServer, request_number: int, when: str
+    exports: Exports, server: ChargebeeServer, request_number: int, when: When
 ) -> None:
     exports.ran()
     adjust(exports.dsn, time=START + timedelta(hours=DAYS), input_tokens=-400)
-    pids: list[int] = []
-    kill = Fault(
-        "after" if when == "after" else "before",
-        done=lambda: os.kill(pids[0], signal.SIGKILL),
-    )
-    server.faults.extend([*[None] * request_number, kill])
-    with exports.process() as process:
-        pids.append(process.pid)
-        process.wait(timeout=60)
+    exports.run_killed_by(server, when, after=request_number)
 
     exports.ran()
 

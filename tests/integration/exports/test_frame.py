@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Generator
 from decimal import Decimal
@@ -12,7 +10,7 @@ import psycopg
 import pytest
 
 from billing.cloudevents import CloudEventsServer
-from billing.server import Fault, Reply, served
+from billing.server import Fault, Reply, When, served
 from booking import adjust, query
 from exports_fixtures import HOUR, START, Exports, book, ledger_totals, values
 
@@ -200,18 +198,9 @@ def test_a_run_that_is_killed_at_any_step_is_gone_on_with(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_that_is_killed_while_the_target_answers_is_gone_on_with(
-    exports: Exports, receiver: CloudEventsServer, when: str
+    exports: Exports, receiver: CloudEventsServer, when: When
 ) -> None:
-    processes: list[int] = []
-    receiver.faults.append(
-        Fault(
-            "before" if when == "before" else "after",
-            done=lambda: os.kill(processes[0], signal.SIGKILL),
-        )
-    )
-    with exports.process() as process:
-        processes.append(process.pid)
-        process.wait(timeout=60)
+    exports.run_killed_by(receiver, when)
     assert set(exports.states()) == {"sent"}
 
     exports.ran()
