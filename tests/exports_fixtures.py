@@ -126,15 +126,30 @@ def ledger_totals(dsn: str, expression: str = "input_tokens") -> dict[str, Decim
     return {tenant: Decimal(total) for tenant, total in rows}
 
 
-@pytest.fixture
-def ledger(plain_dsn: str) -> str:
+def fill(dsn: str) -> None:
     """Three hours of two tenants, a call of nobody, and one that is not charged."""
     for hour in range(3):
-        book(plain_dsn, "acme", hour, input_tokens=1000 + hour, cost=Decimal("0.0015"))
-        book(plain_dsn, "globex", hour, input_tokens=500 + hour, cost=Decimal("0.0007"))
-    book(plain_dsn, None, 1, input_tokens=77)
-    book(plain_dsn, "acme", 1, input_tokens=9999, billable_state="ignored")
+        book(dsn, "acme", hour, input_tokens=1000 + hour, cost=Decimal("0.0015"))
+        book(dsn, "globex", hour, input_tokens=500 + hour, cost=Decimal("0.0007"))
+    book(dsn, None, 1, input_tokens=77)
+    book(dsn, "acme", 1, input_tokens=9999, billable_state="ignored")
+
+
+@pytest.fixture
+def ledger(plain_dsn: str) -> str:
+    """A ledger that is filled so."""
+    fill(plain_dsn)
     return plain_dsn
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again is tried at once."""
+
+    def passed(seconds: float) -> None:
+        assert seconds >= 0
+
+    monkeypatch.setattr("spanmeter.console.exports.running.time.sleep", passed)
 
 
 @pytest.fixture

@@ -31,10 +31,12 @@ DAYS = -48
 """Hours: the day before yesterday, which is over whatever time it is."""
 
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
+
 @pytest.fixture
 def server(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> Generator[ChargebeeServer]:
     monkeypatch.setenv("CHARGEBEE_KEY", KEY)
-    monkeypatch.setattr("time.sleep", lambda _: None)
     for hour in (DAYS, DAYS - 24):
         book(exports.dsn, "acme", hour, input_tokens=1000)
         book(exports.dsn, "globex", hour, input_tokens=2000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from decimal import Decimal
 
@@ -12,7 +11,7 @@ import pytest
 from billing.cloudevents import CloudEventsServer
 from billing.server import Fault, Reply, When, served
 from booking import adjust, query
-from exports_fixtures import HOUR, START, Exports, book, ledger_totals, values
+from exports_fixtures import HOUR, START, Exports, book, fill, ledger_totals, values
 
 TARGET = """
 [billing]
@@ -60,6 +59,19 @@ def test_what_is_due_is_told_once_and_nothing_else(
     assert len(receiver.requests) == 1
     assert set(exports.status()) == {"input", "money"}
     assert exports.status()["input"]["unattributed"] == 77
+
+
+def test_on_timescaledb_as_on_plain_postgresql(
+    timescale_dsn: str, exports: Exports, receiver: CloudEventsServer
+) -> None:
+    fill(timescale_dsn)
+    on_timescale = Exports(timescale_dsn, exports.file)
+
+    on_timescale.ran()
+    book(timescale_dsn, "acme", 0, input_tokens=50)
+    on_timescale.ran()
+
+    assert_told(on_timescale, receiver)
 
 
 def test_what_comes_late_and_what_is_corrected_is_told_as_the_difference(
@@ -110,14 +122,13 @@ NOT_TAKEN = [
 ]
 
 
+@pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("fault", [*TAKEN_BUT, *NOT_TAKEN], ids=str)
 def test_a_fault_of_the_network_or_the_target_is_made_good(
     exports: Exports,
     receiver: CloudEventsServer,
     fault: Fault,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
     receiver.faults.append(fault)
 
     exports.ran()

@@ -121,10 +121,10 @@ def test_more_is_added_and_less_is_cancelled_and_told_anew(
     assert "to the last digit" in exports("status").stdout
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_a_cancellation_that_stripe_took_without_an_answer_is_made_good(
-    exports: Exports, server: StripeServer, monkeypatch: pytest.MonkeyPatch
+    exports: Exports, server: StripeServer
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
     configure(exports, server)
     exports.ran()
     adjust(exports.dsn, time=START, input_tokens=-400)
