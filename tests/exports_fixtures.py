@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from billing.cloudevents import KEY
+from billing.server import BillingServer, Fault, When
 from booking import event, metered, query
 from spanmeter.console.cli import main
 from spanmeter.storage.ledger import LedgerWriter
@@ -88,11 +91,21 @@ class Exports:
         """A run in a process of its own, to be killed."""
         return subprocess.Popen(
             [str(Path(sys.executable).with_name("spanmeter")), "export", "run"],
-            env={"PATH": "/usr/bin:/bin", **self.variables},
+            env={**os.environ, **self.variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def run_killed_by(self, server: BillingServer, when: When, after: int = 0) -> None:
+        """A run that is killed when so many requests were answered, before the next is taken or after."""
+        pids: list[int] = []
+        kill = Fault(when, done=lambda: os.kill(pids[0], signal.SIGKILL))
+        server.faults.extend([*[None] * after, kill])
+        with self.process() as process:
+            pids.append(process.pid)
+            process.wait(timeout=60)
+        assert process.returncode == -signal.SIGKILL
 
 
 def book(dsn: str, tenant: str | None, hour: int, **fields: Any) -> None:
@@ -113,15 +126,30 @@ def ledger_totals(dsn: str, expression: str = "input_tokens") -> dict[str, Decim
     return {tenant: Decimal(total) for tenant, total in rows}
 
 
-@pytest.fixture
-def ledger(plain_dsn: str) -> str:
+def fill(dsn: str) -> None:
     """Three hours of two tenants, a call of nobody, and one that is not charged."""
     for hour in range(3):
-        book(plain_dsn, "acme", hour, input_tokens=1000 + hour, cost=Decimal("0.0015"))
-        book(plain_dsn, "globex", hour, input_tokens=500 + hour, cost=Decimal("0.0007"))
-    book(plain_dsn, None, 1, input_tokens=77)
-    book(plain_dsn, "acme", 1, input_tokens=9999, billable_state="ignored")
+        book(dsn, "acme", hour, input_tokens=1000 + hour, cost=Decimal("0.0015"))
+        book(dsn, "globex", hour, input_tokens=500 + hour, cost=Decimal("0.0007"))
+    book(dsn, None, 1, input_tokens=77)
+    book(dsn, "acme", 1, input_tokens=9999, billable_state="ignored")
+
+
+@pytest.fixture
+def ledger(plain_dsn: str) -> str:
+    """A ledger that is filled so."""
+    fill(plain_dsn)
     return plain_dsn
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again is tried at once."""
+
+    def passed(seconds: float) -> None:
+        assert seconds >= 0
+
+    monkeypatch.setattr("spanmeter.console.exports.running.time.sleep", passed)
 
 
 @pytest.fixture

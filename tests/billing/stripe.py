@@ -1,6 +1,6 @@
 """Stripe's meter events as documented: v1, adjustments, summaries, and v2's sessions and stream.
 
-Source: docs.stripe.com/api/billing/meter-event and its neighbours. It enforces: a key; a known meter and customer; whole
+Source: docs.stripe.com/api/billing/meter-event and beside it. It enforces: a key; a known meter and customer; whole
 values that are not negative; a timestamp within 35 days and 5 minutes; an identifier of at most 100 characters, unique
 for 24 hours; cancellation within 24 hours, once; at most 100 events in a batch; a session of 15 minutes.
 """

@@ -49,6 +49,8 @@ PACKAGES: Mapping[str, Sequence[str]] = {
         "openinference-instrumentation-litellm==0.1.51",
         OTLP,
     ),
+    # No emitter: it takes older pandas than ours, and a library that has changed since.
+    "focus": ("focus-validator==1.0.0", "multimethod==1.12"),
 }
 
 

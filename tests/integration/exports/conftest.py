@@ -1,5 +1,5 @@
 """The fixtures of tests of exports."""
 
-from exports_fixtures import exports, ledger
+from exports_fixtures import exports, ledger, no_waiting
 
-__all__ = ["exports", "ledger"]
+__all__ = ["exports", "ledger", "no_waiting"]

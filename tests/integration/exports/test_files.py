@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from pyarrow import parquet
 
 from booking import adjust, query
 from exports_fixtures import HOUR, START, Exports, book
+from golden.environments import python_of
 
 TARGET = """
 [billing]
@@ -101,6 +103,7 @@ def test_parquet_has_the_same_rows_exactly(exports: Exports, configure: Configur
 
     exports.ran()
 
+    parquet: Any = import_module("pyarrow.parquet")
     rows: list[dict[str, Any]] = [
         row
         for path in sorted(directory.glob("*.parquet"))
@@ -222,6 +225,47 @@ def test_focus_has_every_mandatory_column_and_the_costs_of_the_ledger(
     tokens = total(found, "ConsumedQuantity")
     assert tokens == total(found, "x_InputTokens") + total(found, "x_OutputTokens")
     assert {line["x_ConsumerId"] for line in found} == {"acme", "globex", ""}
+
+
+DRAFT_NAMES = {
+    "InvoiceIssuer": "InvoiceIssuerName",
+    "Provider": "ProviderName",
+    "Publisher": "PublisherName",
+    "ResourceID": "ResourceId",
+    "ChargeType": "ChargeCategory",
+}
+"""What the validator's rules of 1.0 call columns by, which 1.0 calls by other names since it is final."""
+
+
+def test_the_public_validator_finds_nothing_wrong(focus_files: Path, tmp_path: Path) -> None:
+    """It knows FOCUS 1.0, by some names of drafts; and takes a whole number for no decimal."""
+    found = [
+        {
+            **line,
+            **{draft: line[name] for draft, name in DRAFT_NAMES.items()},
+            "ConsumedQuantity": f"{line['ConsumedQuantity']}.0",
+        }
+        for line in lines(focus_files)
+    ]
+    file = tmp_path / "focus.csv"
+    with file.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, list(found[0]))
+        writer.writeheader()
+        writer.writerows(found)
+    python = python_of("focus")
+    (package,) = python.parents[1].glob("lib/python*/site-packages")
+
+    done = subprocess.run(
+        [python.with_name("focus-validator"), "--data-file", file, "--validate-version", "1.0"],
+        # It reads its list of currencies from where it is run.
+        cwd=package,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert "Validation succeeded" in done.stdout, done.stdout + done.stderr
 
 
 def test_what_corrects_a_month_that_is_over_says_so(focus_files: Path) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections.abc import Generator
 from decimal import Decimal
 
@@ -12,9 +9,9 @@ import psycopg
 import pytest
 
 from billing.cloudevents import CloudEventsServer
-from billing.server import Fault, Reply, served
+from billing.server import Fault, Reply, When, served
 from booking import adjust, query
-from exports_fixtures import HOUR, START, Exports, book, ledger_totals, values
+from exports_fixtures import HOUR, START, Exports, book, fill, ledger_totals, values
 
 TARGET = """
 [billing]
@@ -62,6 +59,19 @@ def test_what_is_due_is_told_once_and_nothing_else(
     assert len(receiver.requests) == 1
     assert set(exports.status()) == {"input", "money"}
     assert exports.status()["input"]["unattributed"] == 77
+
+
+def test_on_timescaledb_as_on_plain_postgresql(
+    timescale_dsn: str, exports: Exports, receiver: CloudEventsServer
+) -> None:
+    fill(timescale_dsn)
+    on_timescale = Exports(timescale_dsn, exports.file)
+
+    on_timescale.ran()
+    book(timescale_dsn, "acme", 0, input_tokens=50)
+    on_timescale.ran()
+
+    assert_told(on_timescale, receiver)
 
 
 def test_what_comes_late_and_what_is_corrected_is_told_as_the_difference(
@@ -112,14 +122,13 @@ NOT_TAKEN = [
 ]
 
 
+@pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("fault", [*TAKEN_BUT, *NOT_TAKEN], ids=str)
 def test_a_fault_of_the_network_or_the_target_is_made_good(
     exports: Exports,
     receiver: CloudEventsServer,
     fault: Fault,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
     receiver.faults.append(fault)
 
     exports.ran()
@@ -200,18 +209,9 @@ def test_a_run_that_is_killed_at_any_step_is_gone_on_with(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_that_is_killed_while_the_target_answers_is_gone_on_with(
-    exports: Exports, receiver: CloudEventsServer, when: str
+    exports: Exports, receiver: CloudEventsServer, when: When
 ) -> None:
-    processes: list[int] = []
-    receiver.faults.append(
-        Fault(
-            "before" if when == "before" else "after",
-            done=lambda: os.kill(processes[0], signal.SIGKILL),
-        )
-    )
-    with exports.process() as process:
-        processes.append(process.pid)
-        process.wait(timeout=60)
+    exports.run_killed_by(receiver, when)
     assert set(exports.states()) == {"sent"}
 
     exports.ran()

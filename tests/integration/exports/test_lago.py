@@ -31,10 +31,12 @@ measure = "cost"
 """
 
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
+
 @pytest.fixture
 def server(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> Generator[LagoServer]:
     monkeypatch.setenv("LAGO_KEY", KEY)
-    monkeypatch.setattr("time.sleep", lambda _: None)
     found = LagoServer()
     with served(found):
         configure(exports, found)

@@ -28,10 +28,12 @@ LOOKS = 'visible_after = "0m"'
 KNOWS = "deduplicates = true"
 
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Generator[OpenMeterServer]:
     monkeypatch.setenv("OPENMETER_KEY", KEY)
-    monkeypatch.setattr("time.sleep", lambda _: None)
     found = OpenMeterServer()
     with served(found):
         yield found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +10,7 @@ import pytest
 import stripe
 from stripe import StripeClient
 
-from billing.server import Fault, Reply, served
+from billing.server import Fault, Reply, When, served
 from billing.stripe import KEY, StripeServer
 from booking import adjust, query
 from exports_fixtures import HOUR, START, Exports, book, ledger_totals
@@ -58,7 +56,7 @@ def configure(exports: Exports, server: StripeServer, **told: str) -> None:
 
 
 def tokens(exports: Exports) -> dict[str, Decimal]:
-    told = ledger_totals(exports.dsn, "input_tokens + output_tokens")
+    told = ledger_totals(exports.dsn, "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)")
     return {customer: told[tenant] for customer, tenant in CUSTOMERS.items()}
 
 
@@ -78,18 +76,10 @@ def test_each_hour_is_one_event_and_adds_up(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_while_stripe_answers_it_is_told_once(
-    exports: Exports, server: StripeServer, api: str, when: str
+    exports: Exports, server: StripeServer, api: str, when: When
 ) -> None:
     configure(exports, server, api=api)
-    pids: list[int] = []
-    kill = Fault(
-        "after" if when == "after" else "before",
-        done=lambda: os.kill(pids[0], signal.SIGKILL),
-    )
-    server.faults.extend([None, None, kill] if api == "v1" else [None, kill])
-    with exports.process() as process:
-        pids.append(process.pid)
-        process.wait(timeout=60)
+    exports.run_killed_by(server, when, after=2 if api == "v1" else 1)
 
     exports.ran()
 
@@ -131,10 +121,10 @@ def test_more_is_added_and_less_is_cancelled_and_told_anew(
     assert "to the last digit" in exports("status").stdout
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_a_cancellation_that_stripe_took_without_an_answer_is_made_good(
-    exports: Exports, server: StripeServer, monkeypatch: pytest.MonkeyPatch
+    exports: Exports, server: StripeServer
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
     configure(exports, server)
     exports.ran()
     adjust(exports.dsn, time=START, input_tokens=-400)
@@ -208,13 +198,7 @@ def test_what_is_not_known_after_24_hours_is_looked_for(
     exports: Exports, server: StripeServer, *, taken: bool
 ) -> None:
     configure(exports, server)
-    pids: list[int] = []
-    server.faults.append(
-        Fault("after" if taken else "before", done=lambda: os.kill(pids[0], signal.SIGKILL))
-    )
-    with exports.process() as process:
-        pids.append(process.pid)
-        process.wait(timeout=60)
+    exports.run_killed_by(server, "after" if taken else "before")
     age(exports, 30)
     server.offset = timedelta(hours=30).total_seconds()
 

@@ -57,8 +57,8 @@ def up(settings: Settings) -> None:
     from spanmeter.collector_receiver import run
     from spanmeter.console.console_beside import console_beside, login_address
     from spanmeter.console.database import described
-    from spanmeter.console.ledger_access import ledger_dsn, refuse_leaks, without_password
     from spanmeter.console.exports.schedule import exporting, scheduled_of
+    from spanmeter.console.ledger_access import ledger_dsn, refuse_leaks, without_password
     from spanmeter.console.receiving import collector_settings, logging_as, ready_line
     from spanmeter.storage.migrations import migrate
 

@@ -2,11 +2,12 @@
 
 import json
 import os
-from collections.abc import Mapping
-from typing import Any, Final, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import httpx2
 
+from spanmeter.console.bills import documents
 from spanmeter.console.exports.configuration import Configured
 from spanmeter.console.exports.target import NotTaken, Outcome, Refused, TargetUnusable, Unknown
 
@@ -88,7 +89,13 @@ def seconds(told: str | None) -> float | None:
 
 def as_object(value: object) -> Mapping[str, Any]:
     """A JSON object; anything else is an empty one."""
-    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+    return documents.as_object(value) or {}
+
+
+def as_objects(value: object) -> Sequence[Mapping[str, Any]] | None:
+    """A JSON array of objects; `None` for anything else."""
+    found = documents.as_list(value)
+    return None if found is None else [as_object(each) for each in found]
 
 
 def as_text(value: object) -> str | None:

@@ -42,7 +42,7 @@ class Filing:
         self._configured = configured
         self._length = timedelta(hours=1 if configured.period == "hour" else 24)
         self._directory = Path(configured.options["directory"])
-        self._form = cast(Format, configured.options.get("format", configured.kind))
+        self._form: Format = cast(Format, configured.options.get("format", configured.kind))
         module, _, name = KINDS[configured.kind].place.partition(":")
         self._read = cast(ReadsTable, getattr(import_module(module), name))
 

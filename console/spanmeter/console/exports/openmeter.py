@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from spanmeter.console.exports.api import Answer, Api, as_object
+from spanmeter.console.exports.api import Answer, Api, as_object, as_objects
 from spanmeter.console.exports.cloudevents import BATCH, DEFAULT_SOURCE, event, send_batch
 from spanmeter.console.exports.configuration import Configured
 from spanmeter.console.exports.target import Outcome, Rules, Usage
@@ -60,9 +60,9 @@ class OpenMeter:
         answer = self._api.ask("GET", PATH, params=query)
         if not isinstance(answer, Answer) or not answer.succeeded:
             return None
-        if not isinstance(answer.body, list):
+        if (listed := as_objects(answer.body)) is None:
             return None
-        events = [as_object(as_object(each).get("event")) for each in answer.body]
+        events = [as_object(each.get("event")) for each in listed]
         wanted = intent.dedupe_id, intent.payload["source"]
         if any((each.get("id"), each.get("source")) == wanted for each in events):
             return True

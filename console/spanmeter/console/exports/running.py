@@ -41,7 +41,7 @@ def run_target(
     connection: Connection,
     configured: Configured,
     clock: Clock = utc_now,
-    sleep: Sleep = time.sleep,
+    sleep: Sleep | None = None,
 ) -> Run:
     """Export all that is due. Raises `TargetUnusable`, DatabaseUnavailable."""
     with exports.exporting_alone(connection, configured.name) as alone:
@@ -50,7 +50,7 @@ def run_target(
         if KINDS[configured.kind].files:
             return Run(*Filing(connection, configured).write(clock()))
         with closing(open_target(configured)) as target:
-            return _run(connection, configured, target, clock, sleep)
+            return _run(connection, configured, target, clock, sleep or time.sleep)
 
 
 def _run(

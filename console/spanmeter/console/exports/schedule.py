@@ -27,7 +27,7 @@ _LONGEST_STOP: Final = 30.0
 
 def scheduled(targets: Sequence[Configured], every: timedelta | None = None) -> Scheduled:
     """Targets with how often they are exported: `every`, or what the file says of each; without either, not at all."""
-    told = [(each, every or each.every) for each in targets]
+    told = [(each, each.every if every is None else every) for each in targets]
     return [(each, max(interval, SHORTEST)) for each, interval in told if interval is not None]
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from spanmeter.console.exports.api import Answer, Api, as_object, as_text
+from spanmeter.console.exports.api import Answer, Api, as_object, as_objects, as_text
 from spanmeter.console.exports.cloudevents import rfc3339
 from spanmeter.console.exports.configuration import Configured
 from spanmeter.console.exports.correcting import LESS_THAN_NOTHING
@@ -222,15 +222,15 @@ def flat(payload: Mapping[str, Any], within: str = "") -> dict[str, str]:
     told: dict[str, str] = {}
     for name, value in payload.items():
         key = f"{within}[{name}]" if within else name
-        told |= flat(value, key) if isinstance(value, Mapping) else {key: str(value)}
+        inner = as_object(value)
+        told |= flat(inner, key) if inner else {key: str(value)}
     return told
 
 
 def _listed(answer: Answer | Outcome) -> Sequence[Mapping[str, Any]] | None:
     if not isinstance(answer, Answer) or not answer.succeeded:
         return None
-    data = as_object(answer.body).get("data")
-    return [as_object(each) for each in data] if isinstance(data, list) else None
+    return as_objects(as_object(answer.body).get("data"))
 
 
 def _unix(moment: datetime) -> int:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from importlib import import_module
 from typing import Any, Final, Literal, NamedTuple
 
 from spanmeter.console.extras import require
@@ -55,12 +56,12 @@ def _cell(value: Cell) -> str | int | None:
 
 def _as_parquet(table: TableOf) -> bytes:
     require("Parquet", "collector", "parquet")
-    import pyarrow as pa
-    from pyarrow import parquet
-
+    # Untyped: neither mypy nor pyright knows its types.
+    pa: Any = import_module("pyarrow")
+    parquet: Any = import_module("pyarrow.parquet")
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
     arrays = [
-        pa.array(values, type=_arrow_type(kind, values))
+        pa.array(values, type=_arrow_type(pa, kind, values))
         for kind, values in zip(table.columns.values(), columns, strict=True)
     ]
     file = io.BytesIO()
@@ -68,20 +69,16 @@ def _as_parquet(table: TableOf) -> bytes:
     return file.getvalue()
 
 
-def _arrow_type(kind: Kind, values: Sequence[Any]) -> Any:
-    import pyarrow as pa
-
+def _arrow_type(pa: Any, kind: Kind, values: Sequence[Any]) -> Any:
     if kind is Decimal:
-        return _decimal_type([value for value in values if value is not None])
+        return _decimal_type(pa, [value for value in values if value is not None])
     if kind is datetime:
         return pa.timestamp("us", tz="UTC")
     return pa.int64() if kind is int else pa.string()
 
 
-def _decimal_type(values: Sequence[Decimal]) -> Any:
+def _decimal_type(pa: Any, values: Sequence[Decimal]) -> Any:
     """128 bits, which every reader has, unless a number needs more: none is rounded."""
-    import pyarrow as pa
-
     scale = max((-int(value.as_tuple().exponent) for value in values), default=0)
     scale = max(scale, LEAST_SCALE)
     whole = max((value.adjusted() + 1 for value in values if value), default=1)
