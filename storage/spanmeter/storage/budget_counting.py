@@ -71,7 +71,8 @@ def count(connection: Connection, book: BudgetBook, price_of: PriceOf | None = N
         raise AssertionError("an aggregate is one row")
     taken, *bounds = row
     if taken and book.budgets:
-        named = dict(zip(("since", "until", "booked_at", "booked_in"), bounds, strict=True))
+        since, until, booked_at, booked_in = bounds
+        named = {"since": since, "until": until, "booked_at": booked_at, "booked_in": booked_in}
         _add(connection, book, _used(connection, book, "of_bookings", named), price_of)
     return int(taken)
 

@@ -53,7 +53,7 @@ def make_guard(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Generat
         ) -> Guard:
             found = destination or destination_of(collector, protocol)
             # A busy machine's patience.
-            settings = {"timeout": 20.0, "service": "tests", **given}
+            settings: dict[str, Any] = {"timeout": 20.0, "service": "tests", **given}
             guard = Guard(BudgetSettings(destination=found, **settings))
             monkeypatch.setattr(admitting, "shared", lambda: guard)
             ending.callback(guard.shutdown)

@@ -106,22 +106,22 @@ def _openai(provider: SimulatedProvider) -> AbstractContextManager[Any]:
     return OpenAI(base_url=provider.openai_base_url, api_key="any")
 
 
-def _groq(provider: SimulatedProvider) -> AbstractContextManager[Any]:
+def groq_client(provider: SimulatedProvider) -> AbstractContextManager[Any]:
     return Groq(base_url=provider.url + "/groq", api_key="any")
 
 
-def _together(provider: SimulatedProvider) -> AbstractContextManager[Any]:
+def together_client(provider: SimulatedProvider) -> AbstractContextManager[Any]:
     return Together(base_url=provider.url + test_together.BASE, api_key="any")
 
 
 @contextmanager
-def _ollama(provider: SimulatedProvider) -> Generator[Any]:
+def ollama_client(provider: SimulatedProvider) -> Generator[Any]:
     client: Any = ollama.Client(provider.url)
     with closing(client._client):
         yield client
 
 
-def _bedrock(provider: SimulatedProvider) -> AbstractContextManager[Any]:
+def bedrock_client(provider: SimulatedProvider) -> AbstractContextManager[Any]:
     return closing(bedrock_calls.client_of(provider))
 
 
@@ -145,13 +145,13 @@ def _speak(speak: Callable[[Any, str], object], client: Any) -> None:
 
 def _of_others() -> Generator[tuple[str, Call]]:
     tables: list[tuple[str, Opened, Mapping[str, Callable[[Any], object]]]] = [
-        ("groq", _groq, test_groq.WHOLE),
-        ("groq, stream", _groq, test_groq.STREAMED),
-        ("together", _together, test_together.FORMS),
-        ("ollama", _ollama, {name: form for name, (_, form) in test_ollama.FORMS.items()}),
+        ("groq", groq_client, test_groq.WHOLE),
+        ("groq, stream", groq_client, test_groq.STREAMED),
+        ("together", together_client, test_together.FORMS),
+        ("ollama", ollama_client, {name: form for name, (_, form) in test_ollama.FORMS.items()}),
         ("google", google_calls.client_of, google_calls.FORMS),
-        ("bedrock", _bedrock, test_bedrock.WHOLE),
-        ("bedrock, stream", _bedrock, test_bedrock.STREAMS),
+        ("bedrock", bedrock_client, test_bedrock.WHOLE),
+        ("bedrock, stream", bedrock_client, test_bedrock.STREAMS),
         ("openai, images", _openai, test_openai_media.MAKE_IMAGES),
         ("openai, images, stream", _openai, test_openai_media.STREAM_IMAGES),
         ("openai, transcription", _openai, test_openai_media.TRANSCRIBE),

@@ -1,5 +1,8 @@
 """What becomes of a call that does not fit, where it is not simply stopped."""
 
+# Tests look into what a process holds.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import json
@@ -14,7 +17,12 @@ import pytest
 
 from booking import query
 from integration.budgets.conftest import Laid, MakeGuard
-from integration.budgets.test_every_library import _bedrock, _groq, _ollama, _together
+from integration.budgets.test_every_library import (
+    bedrock_client,
+    groq_client,
+    ollama_client,
+    together_client,
+)
 from simulated_provider import Reply, SimulatedProvider
 from spanmeter.instrumentation import ApprovalRequired, BudgetExceeded, usage
 from spanmeter.instrumentation.budgets.amounts import SCALE
@@ -67,9 +75,9 @@ CLAMPED: Mapping[str, tuple[Call, tuple[str, ...]]] = {
     "completions": (partial(ask, api=COMPLETIONS), ("max_tokens",)),
     "responses": (partial(ask, api=RESPONSES), ("max_output_tokens",)),
     "anthropic": (partial(ask, api=MESSAGES, max_tokens=4000), ("max_tokens",)),
-    "groq": (_of(_groq, test_groq.WHOLE["plain"]), ("max_tokens",)),
-    "together": (_of(_together, test_together.FORMS["plain"]), ("max_tokens",)),
-    "ollama": (_of(_ollama, test_ollama.FORMS["chat"][1]), ("options", "num_predict")),
+    "groq": (_of(groq_client, test_groq.WHOLE["plain"]), ("max_tokens",)),
+    "together": (_of(together_client, test_together.FORMS["plain"]), ("max_tokens",)),
+    "ollama": (_of(ollama_client, test_ollama.FORMS["chat"][1]), ("options", "num_predict")),
     "mistral": (
         _of(mistral_calls.client_of, mistral_calls.WHOLE["chat"].call),
         ("max_tokens",),
@@ -79,7 +87,7 @@ CLAMPED: Mapping[str, tuple[Call, tuple[str, ...]]] = {
         _of(google_calls.client_of, google_calls.FORMS["plain"]),
         ("generationConfig", "maxOutputTokens"),
     ),
-    "bedrock": (_of(_bedrock, bedrock_calls.converse), ("inferenceConfig", "maxTokens")),
+    "bedrock": (_of(bedrock_client, bedrock_calls.converse), ("inferenceConfig", "maxTokens")),
 }
 
 

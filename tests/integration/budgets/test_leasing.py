@@ -64,7 +64,7 @@ def test_two_get_what_there_is_and_no_more(lay_down: Laid, plain_dsn: str) -> No
         one, other = Process(connection), Process(connection)
         assert one.ask(asked="4", least="1").amount == 4
         lent = other.ask(asked="9", least="1")
-        assert (lent.amount, lent.left, lent.others) == (6, 0, 4)
+        assert [lent.amount, lent.left, lent.others] == [6, 0, 4]
         # Somebody waits: what lies idle is called back, and goes to whoever waits.
         lent = one.ask(asked="0")
         assert lent.recalled
@@ -104,7 +104,7 @@ def test_what_the_dead_held_comes_back_and_what_they_used_is_spent(
         # Its record is delivered by another one, later.
         dead.call(plain_dsn, Decimal(2))
         (standing,) = standings(connection)
-        assert (standing.spent, standing.lent, standing.left) == (2, 5, 3)
+        assert [standing.spent, standing.lent, standing.left] == [2, 5, 3]
 
 
 def test_an_increase_is_lent_at_once(lay_down: Laid, plain_dsn: str) -> None:

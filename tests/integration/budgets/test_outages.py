@@ -1,5 +1,8 @@
 """Nobody to be asked: calls go or are refused as laid down, and nobody waits for longer than that."""
 
+# Tests look into what a process holds.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import asyncio

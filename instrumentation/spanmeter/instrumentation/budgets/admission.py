@@ -5,18 +5,19 @@ A call that has to wait waits in its own way: a thread sleeps, a task lets other
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from spanmeter.instrumentation.budgets.amounts import LEAST, exact
+from spanmeter.instrumentation.budgets.amounts import LEAST
 from spanmeter.instrumentation.budgets.estimating import Expected, expected
 from spanmeter.instrumentation.budgets.gentler import Gentler
 from spanmeter.instrumentation.budgets.guard import Guard
 from spanmeter.instrumentation.budgets.pausing import pause
 from spanmeter.instrumentation.budgets.policy import Matched
 from spanmeter.instrumentation.budgets.rates import Rates
+from spanmeter.instrumentation.budgets.refusing import refusal
 from spanmeter.instrumentation.budgets.reservation import Reservation, Taken
 from spanmeter.instrumentation.budgets.wallets import Wallet
-from spanmeter.instrumentation.errors import ApprovalRequired, BudgetExceeded, BudgetUnavailable
+from spanmeter.instrumentation.errors import BudgetExceeded, BudgetUnavailable
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.metering import attributes as names
 
@@ -338,25 +339,12 @@ class Admission:
         rule = matched.rule
         there = wallet.available if most is None else most
         Gentler.instead(self.request, rule, self._tokens, rates, there - fixed)
-        told: dict[str, Any] = {
-            "unit": rule.unit,
-            "limit": _exact(wallet.limit if most is None else most),
-            "spent": _exact(wallet.spent if most is None else 0),
-            "needed": _exact(amount),
-            "resets_at": wallet.resets_at if most is None else None,
-        }
-        if rule.action == "notify":
-            return
         if rule.action == "approve" and most is None:
             self._guard.ask_for_approval(matched, amount)
-            raise ApprovalRequired(rule.name, matched.whose, **told)
-        raise BudgetExceeded(rule.name, matched.whose, **told)
+        if rule.action != "notify":
+            raise refusal(wallet, matched, amount, most)
 
 
 def _undo(taken: list[Taken]) -> None:
     for each in taken:
         each.wallet.settle(each.lease, each.amount, 0)
-
-
-def _exact(amount: int | None) -> Any:
-    return None if amount is None else exact(amount)

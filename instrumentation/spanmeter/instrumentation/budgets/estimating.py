@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 from spanmeter.instrumentation.budgets.amounts import SCALE
 from spanmeter.instrumentation.budgets.policy import Rule
 from spanmeter.instrumentation.budgets.rates import Rates
+from spanmeter.instrumentation.endpoint import mapping
 from spanmeter.metering import attributes as names
 
 BYTES_PER_TOKEN: Final = 3
@@ -83,7 +84,7 @@ def output_limit(body: Mapping[str, Any]) -> int | None:
     for first, *rest in LIMITS:
         found = body.get(first)
         if found is not None and rest:
-            found = found.get(rest[0]) if isinstance(found, dict) else None
+            found = mapping(found).get(rest[0])
         if type(found) is int and found >= 0:
             return found
     return None
@@ -95,7 +96,7 @@ def _measured(body: Mapping[str, Any]) -> tuple[int, int, int]:
     waiting: list[Any] = [body]
     while waiting:
         value = waiting.pop()
-        kind = type(value)
+        kind = value.__class__
         if kind is str:
             length = len(value)
             if length > LONGEST_TEXT and " " not in value:

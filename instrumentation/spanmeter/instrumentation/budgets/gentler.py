@@ -7,6 +7,7 @@ from spanmeter.instrumentation.budgets.amounts import SCALE
 from spanmeter.instrumentation.budgets.estimating import LIMITS, Expected
 from spanmeter.instrumentation.budgets.policy import Rule
 from spanmeter.instrumentation.budgets.rates import Rates
+from spanmeter.instrumentation.endpoint import mapping
 
 if TYPE_CHECKING:
     from spanmeter.instrumentation.instrumentor import Request
@@ -65,8 +66,8 @@ def _downgrade(request: "Request", rule: Rule) -> None:
 def _place(request: "Request") -> tuple[str, ...] | None:
     """Where the request bounds its output, or may."""
     for place in LIMITS:
-        outer: Any = request.body if len(place) == 1 else request.body.get(place[0])
-        if isinstance(outer, Mapping) and place[-1] in outer:
+        outer = request.body if len(place) == 1 else mapping(request.body.get(place[0]))
+        if place[-1] in outer:
             return place
     otherwise = request.endpoint.output_limit
     if otherwise == ("max_completion_tokens",) and request.provider not in NAMED_ANEW:
@@ -79,6 +80,4 @@ def _with(body: Mapping[str, Any], place: tuple[str, ...], value: int) -> dict[s
     first, *rest = place
     if not rest:
         return {**body, first: value}
-    inner = body.get(first)
-    known = inner if isinstance(inner, Mapping) else {}
-    return {**body, first: {**known, rest[0]: value}}
+    return {**body, first: {**mapping(body.get(first)), rest[0]: value}}

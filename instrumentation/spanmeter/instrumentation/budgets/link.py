@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from spanmeter.instrumentation.endpoint import mapping
 from spanmeter.instrumentation.pipeline.answers import Told
 from spanmeter.instrumentation.pipeline.destination import TRACES_PATH, Destination
 from spanmeter.instrumentation.pipeline.exchange import BUDGETS, exchange_with
@@ -38,10 +39,11 @@ class Link:
             document = json.loads(answer.body)
         except ValueError:
             document = None
-        if not isinstance(document, dict) or "version" not in document:
+        told = mapping(document)
+        if "version" not in told:
             # Another collector takes records there, and says yes to anything.
             raise NoAnswer("the collector knows of no budgets")
-        return document
+        return told
 
     def close(self) -> None:
         """Closes the connection; the next question opens another."""

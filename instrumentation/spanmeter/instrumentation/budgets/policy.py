@@ -47,14 +47,8 @@ class Rule(NamedTuple):
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Rule":
         """A budget as the collector tells of it."""
-        unpriced, per_request = told["unpriced"], told["per_request"]
-        stands_in = None
-        if unpriced != "refuse":
-            taken_in, made = (
-                -(-rounded_up(unpriced[f"{kind}_per_million"]) // OF_MILLION)
-                for kind in ("input", "output")
-            )
-            stands_in = Rates(taken_in, made, taken_in, made, told["currency"])
+        per_request, unpriced = told["per_request"], told["unpriced"]
+        rates, of_request = (None, 0) if unpriced == "refuse" else _stand_in(unpriced, told)
         return cls(
             name=told["name"],
             scope=told["scope"],
@@ -63,13 +57,23 @@ class Rule(NamedTuple):
             action=told["action"],
             fails_closed=told["fail"] == "closed",
             per_request=None if per_request is None else rounded_down(per_request),
-            unpriced=stands_in,
-            unpriced_request=0 if stands_in is None else rounded_up(unpriced["per_request"]),
+            unpriced=rates,
+            unpriced_request=of_request,
             output_tokens=int(told["output_tokens"]),
             max_wait=float(told["max_wait"]),
             least_output=int(told["least_output"]),
             models=told["models"],
         )
+
+
+def _stand_in(unpriced: Mapping[str, str], told: Mapping[str, Any]) -> tuple[Rates, int]:
+    """The rates of what is unpriced, per token, and what a request counts as beside."""
+    taken_in, made = (
+        -(-rounded_up(unpriced[member]) // OF_MILLION)
+        for member in ("input_per_million", "output_per_million")
+    )
+    rates = Rates(taken_in, made, taken_in, made, told["currency"])
+    return rates, rounded_up(unpriced["per_request"])
 
 
 class Matched(NamedTuple):

@@ -73,7 +73,7 @@ def used(rule: Rule, rates: Rates | None, attributes: Mapping[str, Any]) -> int:
     made: int = attributes.get(names.OUTPUT_TOKENS, 0)
     if rates is not None:
         return rates.cost(taken_in, made)
-    counts = {
+    counts: dict[str, int] = {
         # Failed ones too: the ledger counts them.
         "requests": 1,
         "tokens": taken_in + made,
@@ -81,7 +81,8 @@ def used(rule: Rule, rates: Rates | None, attributes: Mapping[str, Any]) -> int:
         "output_tokens": made,
     }
     unit = names.quantity(rule.metric.removeprefix("unit:"))
-    return int(counts.get(rule.metric, attributes.get(unit, 0)) * SCALE)
+    other: float = attributes.get(unit, 0)
+    return int(counts.get(rule.metric, other) * SCALE)
 
 
 class ReservedRecording:

@@ -6,7 +6,7 @@ without a value for a dimension of a scope is outside of it.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from spanmeter.metering import attributes as names
 
@@ -54,10 +54,12 @@ def counter_of(values: Mapping[str, str]) -> str:
 
 def values_of(counter: str) -> dict[str, str]:
     """What `counter_of` was given. Raises ValueError for what it has not made."""
-    values = json.loads(counter)
-    if not isinstance(values, dict) or not all(type(each) is str for each in values.values()):
+    document = json.loads(counter)
+    values = cast("dict[str, object]", document) if isinstance(document, dict) else {"": None}
+    texts = {name: value for name, value in values.items() if isinstance(value, str)}
+    if len(texts) < len(values):
         raise ValueError("a counter is a JSON object of texts")
-    return values
+    return texts
 
 
 class Scoped(Protocol):

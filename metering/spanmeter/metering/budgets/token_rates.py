@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from spanmeter.metering.budgets.budget import BudgetError
 from spanmeter.metering.called import Called
@@ -15,8 +15,7 @@ SHORT: Final = 1000
 LONG: Final = 1_000_000
 """Tokens of input: a model that charges more for long prompts charges so from fewer on."""
 
-LONG_FROM: Final = 128_000
-"""Tokens of input from which the rates of long prompts are reckoned with: no model charges more for less."""
+MAX_TEXT: Final = 1024
 
 
 class TokenRates(NamedTuple):
@@ -40,14 +39,15 @@ class Model(NamedTuple):
     @classmethod
     def of(cls, given: object) -> "Model":
         """Raises BudgetError for what is none."""
-        if not isinstance(given, list) or len(given) != 4:
-            raise BudgetError("a model is provider, operation, model and tenant")
-        texts = given[:3]
-        if not all(isinstance(each, str) and len(each) <= 256 for each in texts):
-            raise BudgetError("provider, operation and model are texts")
-        if given[3] is not None and not isinstance(given[3], str):
-            raise BudgetError("a tenant is text")
-        return cls(*given)
+        members = cast("list[object]", given) if isinstance(given, list) else []
+        match members:
+            case [str(provider), str(operation), str(model), str() | None as tenant]:
+                found = cls(provider, operation, model, tenant)
+            case _:
+                raise BudgetError("a model is provider, operation, model and tenant, as texts")
+        if max(map(len, filter(None, found))) > MAX_TEXT:
+            raise BudgetError(f"names of models have up to {MAX_TEXT} characters")
+        return found
 
 
 def token_rates(meter: Meter, model: Model, at: datetime) -> TokenRates | None:
