@@ -22,7 +22,7 @@ ACME, GLOBEX = 48, 16
 MODELS = {"acme": "gpt-4o", "globex": "gpt-4o-mini"}
 """By which the provider's books tell them apart."""
 
-PERSISTENCE = 20.0
+PERSISTENCE = 30.0
 """Seconds of nothing but refusals."""
 
 made: Counter[str] = Counter()

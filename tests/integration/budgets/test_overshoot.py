@@ -84,9 +84,13 @@ def test_what_is_spent_stays_within_the_bound(
     lay_down("acme", str(LIMIT), fail="closed")
     lay_down("globex-is-free", "1000000", scope={"tenant.id": "globex"})
     processes = [start() for _ in range(4)]
+    estimate = _estimate()
+    bound = Decimal(0)
     for spent in (3, 6):
         until(partial(_has_paid, provider, Decimal(spent)))
         killed = processes.pop(0)
+        # What it holds, and what it may be lent until it is dead: enough for all of its tasks.
+        bound += _most_held(plain_dsn) + AT_ONCE * estimate
         killed.kill()
         killed.communicate()
         processes.append(start())
@@ -99,10 +103,8 @@ def test_what_is_spent_stays_within_the_bound(
     paid = paid_for_acme(provider)
     with connect(plain_dsn) as connection:
         (found,) = standings(connection, budget="acme")
-    estimate = _estimate()
-    # The estimates are above what calls use. What is left to go wrong: calls that a kill cut off, whose cost nobody
-    # has recorded, and records of the killed that came after their leases had come back.
-    bound = 2 * AT_ONCE * price
+    # The estimates are above what calls use. What is left to go wrong is what the killed had been lent: calls that a
+    # kill cut off, whose cost nobody has recorded, and records that came after their leases had come back.
     print(
         f"\nlimit {LIMIT}, in the ledger {found.spent:.4f}, paid {paid:.4f} at {price} a call (estimated {estimate});"
         f" overshoot {max(paid - LIMIT, Decimal(0)):.4f}, bound {bound:.4f};"
@@ -114,6 +116,17 @@ def test_what_is_spent_stays_within_the_bound(
     # Nothing was refused that there was room for: less than a call is left.
     assert found.spent > LIMIT - estimate
     assert all(each["globex"] > 0 and "globex refused" not in each for each in told)
+
+
+def _most_held(dsn: str) -> Decimal:
+    """The most that any process has been lent, and nobody has booked."""
+    ((held,),) = query(
+        dsn,
+        "SELECT coalesce(max(held), 0) FROM ("
+        " SELECT sum(greatest(held - booked, 0)) AS held FROM budget_leases"
+        " WHERE budget = 'acme' GROUP BY holder) AS by_holder",
+    )
+    return Decimal(held)
 
 
 def _booked(dsn: str) -> Decimal:

@@ -48,6 +48,7 @@ class Counted:
         self._counting = threading.Lock()
         self._book: tuple[float, BudgetBook] | None = None
         self._forgot = time.monotonic()
+        self._stopped = threading.Event()
         self._rounds = Rounds("budgets", self._round, interval=INTERVAL)
 
     def start(self) -> None:
@@ -57,6 +58,10 @@ class Counted:
     def stop(self) -> None:
         """Count no more, and close what is idle."""
         self._rounds.stop()
+        self._stopped.set()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         while True:
             try:
                 connection = self._idle.get_nowait()
@@ -84,6 +89,8 @@ class Counted:
             raise
         finally:
             self._idle.put(connection)
+            if self._stopped.is_set():
+                self._close_idle()
 
     def _counted(self, connection: Connection) -> BudgetBook:
         with self._counting:
