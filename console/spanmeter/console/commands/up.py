@@ -36,9 +36,6 @@ Look at it (the link logs in once; `spanmeter console --link` prints another):
 
 """
 
-# Where a receiver that listens on every address is reached from this machine.
-_ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
-
 
 @click.command()
 @accepts("dsn", "data", *RECEIVING, *SHOWING)
@@ -51,7 +48,7 @@ def up(settings: Settings) -> None:
     """
     require("spanmeter up", "collector", *([] if settings.dsn else ["embedded"]))
     from spanmeter.collector_receiver import run
-    from spanmeter.console.console_beside import console_beside, login_address
+    from spanmeter.console.console_beside import console_beside, login_address, reachable
     from spanmeter.console.database import described
     from spanmeter.console.ledger_access import ledger_dsn, refuse_leaks, without_password
     from spanmeter.console.receiving import collector_settings, logging_as, ready_line
@@ -84,9 +81,3 @@ def up(settings: Settings) -> None:
 
         with console_beside(settings, dsn) as console:
             run(chosen, ready=announce, begin=log)
-
-
-def reachable(address: str) -> str:
-    """HOST:PORT for a client on this machine."""
-    host, _, port = address.rpartition(":")
-    return f"{_ANY_HOST.get(host, host)}:{port}"
