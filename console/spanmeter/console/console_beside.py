@@ -12,8 +12,7 @@ from typing import Final
 from spanmeter.collector_receiver import CannotListen
 from spanmeter.collector_receiver.http_server import address_of, bound
 from spanmeter.console.settings import CONSOLE_OFF, Settings
-from spanmeter.console.web.serving import GRACE, LINK_LASTS
-from spanmeter.console.web.settings import ConsoleSettings
+from spanmeter.console.web.settings import GRACE, LINK_LASTS, ConsoleSettings
 from spanmeter.storage.connection import connect
 from spanmeter.storage.console_access import make_login_link
 
@@ -74,14 +73,20 @@ def page_address(settings: Settings, address: str) -> str:
     if settings.console_url is not None:
         return settings.console_url
     scheme = "https" if settings.tls_certificate else "http"
+    return f"{scheme}://{reachable(address)}"
+
+
+def reachable(address: str) -> str:
+    """HOST:PORT for a client on this machine."""
     host, _, port = address.rpartition(":")
-    return f"{scheme}://{_ANY_HOST.get(host, host)}:{port}"
+    return f"{_ANY_HOST.get(host, host)}:{port}"
 
 
 def _process(settings: Settings, dsn: str, sock: socket.socket) -> subprocess.Popen[bytes]:
     sock.listen()
     process = subprocess.Popen(
-        [sys.executable, "-m", "spanmeter.console.web", str(sock.fileno())],
+        # Not the modules of whatever directory this is.
+        [sys.executable, "-P", "-m", "spanmeter.console.web", str(sock.fileno())],
         stdin=subprocess.PIPE,
         pass_fds=[sock.fileno()],
     )

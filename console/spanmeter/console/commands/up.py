@@ -38,9 +38,6 @@ Look at it (the link logs in once; `spanmeter console --link` prints another):
 
 """
 
-# Where a receiver that listens on every address is reached from this machine.
-_ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
-
 
 @click.command()
 @accepts("dsn", "data", *RECEIVING, "alerts", "exports", *SHOWING)
@@ -55,7 +52,7 @@ def up(settings: Settings) -> None:
     """
     require("spanmeter up", "collector", *([] if settings.dsn else ["embedded"]))
     from spanmeter.collector_receiver import run
-    from spanmeter.console.console_beside import console_beside, login_address
+    from spanmeter.console.console_beside import console_beside, login_address, reachable
     from spanmeter.console.database import described
     from spanmeter.console.exports.schedule import exporting, scheduled_of
     from spanmeter.console.ledger_access import ledger_dsn, refuse_leaks, without_password
@@ -105,9 +102,3 @@ def _alerts(
     from spanmeter.console.alerts.process import alerts_beside
 
     return alerts_beside(dsn, begin)
-
-
-def reachable(address: str) -> str:
-    """HOST:PORT for a client on this machine."""
-    host, _, port = address.rpartition(":")
-    return f"{_ANY_HOST.get(host, host)}:{port}"

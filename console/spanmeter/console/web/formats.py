@@ -1,7 +1,7 @@
 """Numbers and times as people read them; beside each the page keeps the exact value."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -78,6 +78,11 @@ def moment(at: datetime | None) -> str:
 def day(at: date | datetime) -> str:
     """`20 Nov 2026`."""
     return f"{at:%-d %b %Y}"
+
+
+def day_before(at: date) -> str:
+    """The last day of a period that ends before this one."""
+    return day(at - timedelta(days=1))
 
 
 def short_day(text: str) -> str:

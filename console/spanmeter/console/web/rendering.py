@@ -48,7 +48,7 @@ PERIODS: Final = (
 
 _FILTERS: Final = (
     *("money", "number", "compact", "percent", "growth", "change", "moment", "day", "short_day"),
-    *("second", "ago", "words", "polyline", "area"),
+    *("day_before", "second", "ago", "words", "polyline", "area"),
 )
 
 

@@ -5,22 +5,14 @@ import socket
 import ssl
 import sys
 import threading
-from datetime import timedelta
-from typing import Final
 
 import uvicorn
 
 from spanmeter.collector_receiver.http_server import BACKLOG, IDLE, ImpatientProtocol
 from spanmeter.console.web.app import console_app
-from spanmeter.console.web.settings import ConsoleSettings
+from spanmeter.console.web.settings import GRACE, ConsoleSettings
 
 logger = logging.getLogger(__name__)
-
-GRACE: Final = 5
-"""Seconds for requests that are under way at the end."""
-
-LINK_LASTS: Final = timedelta(hours=1)
-"""For so long a login link can be used, once."""
 
 
 def serve(

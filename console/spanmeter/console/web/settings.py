@@ -2,10 +2,17 @@
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 _COLOUR: Final = re.compile(r"#?([0-9a-fA-F]{6})")
+
+GRACE: Final = 5
+"""Seconds for requests that are under way when the console ends."""
+
+LINK_LASTS: Final = timedelta(hours=1)
+"""For so long a login link can be used, once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ def dsn(timescale_dsn: str) -> str:
 @pytest.fixture
 def url(ledger: str) -> Generator[str]:
     """The console."""
-    with serving(ConsoleSettings(dsn=ledger, frame_ancestors=("http://host.test",))) as address:
+    with serving(ConsoleSettings(dsn=ledger, frame_ancestors=("http://localhost:*",))) as address:
         yield address
 
 
