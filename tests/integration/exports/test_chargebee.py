@@ -97,6 +97,16 @@ def test_killed_between_deleting_and_adding_nothing_is_lost(
     assert_told(exports, server)
 
 
+def test_meters_by_dimensions_are_refused(exports: Exports, server: ChargebeeServer) -> None:
+    exports.configure(exports.file.read_text() + 'by = ["model"]')
+
+    done = exports("run")
+
+    assert done.exit_code == 1
+    assert "its meters can be by nothing" in done.output
+    assert server.requests == []
+
+
 def test_a_usage_that_somebody_else_added_is_not_taken_for_ours(
     exports: Exports, server: ChargebeeServer
 ) -> None:

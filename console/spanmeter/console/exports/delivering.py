@@ -29,8 +29,8 @@ from spanmeter.storage.exports import Intent
 
 logger = logging.getLogger(__name__)
 
-ROUNDS: Final = 5
-"""How often in one run what did not arrive is tried again; the next run goes on."""
+MOST_FRUITLESS: Final = 4
+"""How often in one run all that is left is tried again without any of it arriving; the next run goes on."""
 
 LONGEST_WAIT: Final = 60.0
 """Seconds, whatever the target asks for."""
@@ -68,15 +68,18 @@ class Courier:
 
     def deliver(self) -> Delivery:
         """Send all that is open. Raises `TargetUnusable`, DatabaseUnavailable."""
-        left = self._round()
-        for number in range(1, ROUNDS):
-            if not left:
-                break
-            seconds = min(self._asked_to_wait or float(2 ** (number - 1)), LONGEST_WAIT)
-            logger.info("waiting %g s before exporting to %s again", seconds, self._name)
-            self._sleep(seconds)
+        left, fruitless = self._round(), 0
+        while left and fruitless < MOST_FRUITLESS:
+            self._wait(fruitless)
+            before = self._confirmed
             left = self._round()
+            fruitless = 0 if self._confirmed > before else fruitless + 1
         return Delivery(self._confirmed, self._failed, left)
+
+    def _wait(self, fruitless: int) -> None:
+        seconds = min(self._asked_to_wait or float(2**fruitless), LONGEST_WAIT)
+        logger.info("waiting %g s before exporting to %s again", seconds, self._name)
+        self._sleep(seconds)
 
     def _round(self) -> int:
         """Try everything once; return how much is still open."""
