@@ -177,26 +177,13 @@ STEPS = {
     "taken": "UPDATE ON export_intents FOR EACH ROW WHEN (NEW.state = 'confirmed')",
     "planned": "INSERT OR UPDATE ON export_targets FOR EACH ROW",
 }
-HELD = 4711
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_run_that_is_killed_at_any_step_is_gone_on_with(
     exports: Exports, receiver: CloudEventsServer, step: str
 ) -> None:
-    query(
-        exports.dsn,
-        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS"
-        f" 'BEGIN PERFORM pg_advisory_xact_lock({HELD}); RETURN NEW; END'",
-    )
-    query(exports.dsn, f"CREATE TRIGGER hold BEFORE {STEPS[step]} EXECUTE FUNCTION hold()")
-    with psycopg.connect(exports.dsn, autocommit=True) as holding:
-        holding.execute("SELECT pg_advisory_lock(%s)", (HELD,))
-        with exports.process() as process:
-            backend = exports.waiting(holding, HELD)
-            process.kill()
-        holding.execute("SELECT pg_terminate_backend(%s, 10000)", (backend,))
-    query(exports.dsn, "DROP FUNCTION hold CASCADE")
+    exports.run_killed_at(STEPS[step])
     already = len(receiver.events)
     assert bool(already) == (step == "taken")
 
