@@ -57,12 +57,12 @@ class Exports:
     def ran(self, *arguments: str) -> str:
         """What a run that went well says."""
         done = self("run", *arguments)
-        assert done.exit_code == 0, done.output
+        assert done.exit_code == 0, (done.output, done.exception)
         return done.stdout
 
     def listed(self, *arguments: str) -> dict[str, Any]:
         done = self(*arguments, "--format", "json")
-        assert done.exit_code == 0, done.output
+        assert done.exit_code == 0, (done.output, done.exception)
         document: dict[str, Any] = json.loads(done.stdout)
         return document
 
