@@ -177,11 +177,6 @@ def exports(ledger: str, tmp_path: Path) -> Exports:
     return Exports(ledger, tmp_path / "exports.toml")
 
 
-def options(**told: str) -> str:
-    """Lines of a target."""
-    return "".join(f"{name} = {value}\n" for name, value in told.items())
-
-
 def values(found: Mapping[tuple[str, str], Decimal], meter: str) -> dict[str, Decimal]:
     """Of one meter, by customer."""
     return {customer: value for (customer, name), value in found.items() if name == meter}
