@@ -29,6 +29,9 @@ START = (datetime.now(UTC) - timedelta(hours=8)).replace(minute=0, second=0, mic
 
 HOUR = timedelta(hours=1)
 
+HELD = 4711
+"""The advisory lock at which a run is held up, to be killed."""
+
 
 @dataclass(frozen=True)
 class Exports:
@@ -54,12 +57,12 @@ class Exports:
     def ran(self, *arguments: str) -> str:
         """What a run that went well says."""
         done = self("run", *arguments)
-        assert done.exit_code == 0, done.output
+        assert done.exit_code == 0, (done.output, done.exception)
         return done.stdout
 
     def listed(self, *arguments: str) -> dict[str, Any]:
         done = self(*arguments, "--format", "json")
-        assert done.exit_code == 0, done.output
+        assert done.exit_code == 0, (done.output, done.exception)
         document: dict[str, Any] = json.loads(done.stdout)
         return document
 
@@ -78,14 +81,21 @@ class Exports:
     def states(self, target: str = "billing") -> list[str]:
         return [row["state"] for row in self.listed("show", target)["rows"]]
 
-    def waiting(self, holding: psycopg.Connection[Any], lock: int) -> int:
-        """The backend that waits for an advisory lock, once there is one."""
-        statement = (
-            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+    def run_killed_at(self, statement: str) -> None:
+        """A run that is killed, and its session ended, while the database is about to run such a statement."""
+        query(
+            self.dsn,
+            "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS"
+            f" 'BEGIN PERFORM pg_advisory_xact_lock({HELD}); RETURN NEW; END'",
         )
-        while (row := holding.execute(statement, (lock,)).fetchone()) is None:
-            holding.execute("SELECT pg_sleep(0.05)")
-        return int(row[0])
+        query(self.dsn, f"CREATE TRIGGER hold BEFORE {statement} EXECUTE FUNCTION hold()")
+        with psycopg.connect(self.dsn, autocommit=True) as holding:
+            holding.execute("SELECT pg_advisory_lock(%s)", (HELD,))
+            with self.process() as process:
+                backend = _waiting(holding)
+                process.kill()
+            holding.execute("SELECT pg_terminate_backend(%s, 10000)", (backend,))
+        query(self.dsn, "DROP FUNCTION hold CASCADE")
 
     def process(self) -> subprocess.Popen[str]:
         """A run in a process of its own, to be killed."""
@@ -106,6 +116,16 @@ class Exports:
             pids.append(process.pid)
             process.wait(timeout=60)
         assert process.returncode == -signal.SIGKILL
+
+
+def _waiting(holding: psycopg.Connection[Any]) -> int:
+    """The session that waits for the lock, once there is one."""
+    statement = (
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+    )
+    while (row := holding.execute(statement, (HELD,)).fetchone()) is None:
+        holding.execute("SELECT pg_sleep(0.05)")
+    return int(row[0])
 
 
 def book(dsn: str, tenant: str | None, hour: int, **fields: Any) -> None:
@@ -155,11 +175,6 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def exports(ledger: str, tmp_path: Path) -> Exports:
     return Exports(ledger, tmp_path / "exports.toml")
-
-
-def options(**told: str) -> str:
-    """Lines of a target."""
-    return "".join(f"{name} = {value}\n" for name, value in told.items())
 
 
 def values(found: Mapping[tuple[str, str], Decimal], meter: str) -> dict[str, Decimal]:

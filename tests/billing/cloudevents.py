@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.server import BillingServer, Reply, Request
+from spanmeter.metering.costing import EXACT
 
 KEY = "a key of the receiver"
 REQUIRED = {"specversion", "id", "source", "type"}
@@ -40,5 +41,6 @@ class CloudEventsServer(BillingServer):
         """By customer and type."""
         found: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
         for each in self.events.values():
-            found[each["subject"], each["type"]] += Decimal(each["data"]["value"])
+            key = each["subject"], each["type"]
+            found[key] = EXACT.add(found[key], Decimal(each["data"]["value"]))
         return dict(found)

@@ -97,6 +97,29 @@ def test_killed_between_deleting_and_adding_nothing_is_lost(
     assert_told(exports, server)
 
 
+def test_killed_before_what_was_deleted_is_planned_anew_nothing_is_lost(
+    exports: Exports, server: ChargebeeServer
+) -> None:
+    exports.ran()
+    adjust(exports.dsn, time=START + timedelta(hours=DAYS), input_tokens=-400)
+    exports.run_killed_at("INSERT ON export_intents FOR EACH ROW WHEN (NEW.kind = 'usage')")
+    assert server.deleted == 1
+
+    exports.ran()
+
+    assert_told(exports, server)
+
+
+def test_meters_by_dimensions_are_refused(exports: Exports, server: ChargebeeServer) -> None:
+    exports.configure(exports.file.read_text() + 'by = ["model"]')
+
+    done = exports("run")
+
+    assert done.exit_code == 1
+    assert "its meters can be by nothing" in done.output
+    assert server.requests == []
+
+
 def test_a_usage_that_somebody_else_added_is_not_taken_for_ours(
     exports: Exports, server: ChargebeeServer
 ) -> None:

@@ -12,7 +12,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from booking import adjust, query
@@ -127,19 +126,7 @@ def test_killed_at_any_step_the_files_are_right_afterwards(
     exports: Exports, configure: Configure, step: str, *, changed: bool
 ) -> None:
     directory = configure("csv")
-    query(
-        exports.dsn,
-        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS"
-        " 'BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NEW; END'",
-    )
-    query(exports.dsn, f"CREATE TRIGGER hold BEFORE {STEPS[step]} EXECUTE FUNCTION hold()")
-    with psycopg.connect(exports.dsn, autocommit=True) as holding:
-        holding.execute("SELECT pg_advisory_lock(4711)")
-        with exports.process() as process:
-            backend = exports.waiting(holding, 4711)
-            process.kill()
-        holding.execute("SELECT pg_terminate_backend(%s, 10000)", (backend,))
-    query(exports.dsn, "DROP FUNCTION hold CASCADE")
+    exports.run_killed_at(STEPS[step])
     if changed:
         book(exports.dsn, "acme", 0, input_tokens=5)
 

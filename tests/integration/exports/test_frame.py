@@ -12,6 +12,7 @@ from billing.cloudevents import CloudEventsServer
 from billing.server import Fault, Reply, When, served
 from booking import adjust, query
 from exports_fixtures import HOUR, START, Exports, book, fill, ledger_totals, values
+from spanmeter.metering.costing import EXACT
 
 TARGET = """
 [billing]
@@ -44,7 +45,7 @@ def assert_told(exports: Exports, receiver: CloudEventsServer) -> None:
     assert values(receiver.totals(), "input") == ledger_totals(exports.dsn)
     assert values(receiver.totals(), "money") == ledger_totals(exports.dsn, "cost")
     for row in exports.status().values():
-        assert row["ledger"] == row["told"] + row["unattributed"]
+        assert row["ledger"] == EXACT.add(row["told"], row["unattributed"])
         assert row["value"] == row["told"]
     assert "to the last digit" in exports("status").stdout
 
@@ -59,6 +60,19 @@ def test_what_is_due_is_told_once_and_nothing_else(
     assert len(receiver.requests) == 1
     assert set(exports.status()) == {"input", "money"}
     assert exports.status()["input"]["unattributed"] == 77
+
+
+def test_sums_of_more_digits_than_python_keeps_are_told_exactly(
+    exports: Exports, receiver: CloudEventsServer
+) -> None:
+    book(exports.dsn, "acme", 1, cost=Decimal("12345678901234567890.000000000000000000000001"))
+    exports.ran()
+    book(exports.dsn, "acme", 1, cost=Decimal("0.000000000000000000000003"))
+    exports.ran()
+
+    assert_told(exports, receiver)
+    told = [Decimal(each["data"]["value"]) for each in receiver.events.values()]
+    assert Decimal("0.000000000000000000000003") in told
 
 
 def test_on_timescaledb_as_on_plain_postgresql(
@@ -177,26 +191,13 @@ STEPS = {
     "taken": "UPDATE ON export_intents FOR EACH ROW WHEN (NEW.state = 'confirmed')",
     "planned": "INSERT OR UPDATE ON export_targets FOR EACH ROW",
 }
-HELD = 4711
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_run_that_is_killed_at_any_step_is_gone_on_with(
     exports: Exports, receiver: CloudEventsServer, step: str
 ) -> None:
-    query(
-        exports.dsn,
-        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS"
-        f" 'BEGIN PERFORM pg_advisory_xact_lock({HELD}); RETURN NEW; END'",
-    )
-    query(exports.dsn, f"CREATE TRIGGER hold BEFORE {STEPS[step]} EXECUTE FUNCTION hold()")
-    with psycopg.connect(exports.dsn, autocommit=True) as holding:
-        holding.execute("SELECT pg_advisory_lock(%s)", (HELD,))
-        with exports.process() as process:
-            backend = exports.waiting(holding, HELD)
-            process.kill()
-        holding.execute("SELECT pg_terminate_backend(%s, 10000)", (backend,))
-    query(exports.dsn, "DROP FUNCTION hold CASCADE")
+    exports.run_killed_at(STEPS[step])
     already = len(receiver.events)
     assert bool(already) == (step == "taken")
 

@@ -74,6 +74,21 @@ def test_each_hour_is_one_event_and_adds_up(
     assert "to the last digit" in exports("status").stdout
 
 
+@pytest.mark.usefixtures("no_waiting")
+def test_a_limit_that_is_met_again_and_again_is_kept_to(
+    exports: Exports, server: StripeServer
+) -> None:
+    """Each event is taken at its second try: that is more tries than a run makes without any success."""
+    configure(exports, server)
+    limited = Fault("before", Reply(429, {"error": {"message": "Too many requests"}}))
+    server.faults.extend([limited, None] * 6)
+
+    exports.ran()
+
+    assert server.totals() == tokens(exports)
+    assert len(server.requests) == 12
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_while_stripe_answers_it_is_told_once(
     exports: Exports, server: StripeServer, api: str, when: When

@@ -21,6 +21,8 @@ LATER: Final = frozenset({409, 425, 429})
 
 _UNAUTHORIZED: Final = frozenset({401, 403})
 _TIMED_OUT: Final = 408
+_TOO_MANY: Final = 429
+_PAUSE: Final = 1.0
 _UNAVAILABLE: Final = 503
 _SERVER_ERROR: Final = 500
 
@@ -44,7 +46,9 @@ class Answer:
         if self.status in _UNAUTHORIZED:
             raise TargetUnusable(f"the target refuses the key: {reason}")
         if self.status in LATER or (self.status == _UNAVAILABLE and self.after is not None):
-            return NotTaken(reason, self.after)
+            # Who is told of too many requests is not to go on with the next at once.
+            least = _PAUSE if self.status == _TOO_MANY else None
+            return NotTaken(reason, least if self.after is None else self.after)
         if self.status >= _SERVER_ERROR or self.status == _TIMED_OUT:
             return Unknown(reason)
         return Refused(reason)

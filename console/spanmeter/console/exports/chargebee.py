@@ -14,7 +14,14 @@ from urllib.parse import quote
 from spanmeter.console.exports.api import Answer, Api, as_object, as_text
 from spanmeter.console.exports.configuration import Configured
 from spanmeter.console.exports.correcting import LESS_THAN_NOTHING
-from spanmeter.console.exports.target import Delivered, Outcome, Refused, Rules, Usage
+from spanmeter.console.exports.target import (
+    Delivered,
+    Outcome,
+    Refused,
+    Rules,
+    TargetUnusable,
+    Usage,
+)
 from spanmeter.storage.exports import Intent
 
 ADDRESS: Final = "https://{site}.chargebee.com"
@@ -32,6 +39,10 @@ class Chargebee:
     rules = Rules(batch=1, step=None, corrects="cancel", resend_within=None)
 
     def __init__(self, configured: Configured) -> None:
+        if any(meter.measured.by for meter in configured.meters):
+            raise TargetUnusable(
+                "Chargebee takes one usage for a subscription, item price and date: its meters can be by nothing"
+            )
         address = ADDRESS.format(site=configured.options["site"])
         self._api = Api(configured, address, scheme="Basic")
 

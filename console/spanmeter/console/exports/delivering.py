@@ -29,8 +29,8 @@ from spanmeter.storage.exports import Intent
 
 logger = logging.getLogger(__name__)
 
-ROUNDS: Final = 5
-"""How often in one run what did not arrive is tried again; the next run goes on."""
+MOST_FRUITLESS: Final = 4
+"""How often in one run all that is left is tried again without any of it arriving; the next run goes on."""
 
 LONGEST_WAIT: Final = 60.0
 """Seconds, whatever the target asks for."""
@@ -68,30 +68,31 @@ class Courier:
 
     def deliver(self) -> Delivery:
         """Send all that is open. Raises `TargetUnusable`, DatabaseUnavailable."""
-        left = self._round()
-        for number in range(1, ROUNDS):
-            if not left:
-                break
-            seconds = min(self._asked_to_wait or float(2 ** (number - 1)), LONGEST_WAIT)
-            logger.info("waiting %g s before exporting to %s again", seconds, self._name)
-            self._sleep(seconds)
+        left, fruitless = self._round(), 0
+        while left and fruitless < MOST_FRUITLESS:
+            self._wait(fruitless)
+            before = self._confirmed
             left = self._round()
+            fruitless = 0 if self._confirmed > before else fruitless + 1
         return Delivery(self._confirmed, self._failed, left)
+
+    def _wait(self, fruitless: int) -> None:
+        seconds = min(self._asked_to_wait or float(2**fruitless), LONGEST_WAIT)
+        logger.info("waiting %g s before exporting to %s again", seconds, self._name)
+        self._sleep(seconds)
 
     def _round(self) -> int:
         """Try everything once; return how much is still open."""
         self._asked_to_wait = None
-        tried: set[str] = set()
-        left = 0
+        left: set[str] = set()
         most = self._target.rules.batch
-        while batch := exports.open_intents(self._connection, self._name, most, tried):
-            tried.update(intent.dedupe_id for intent in batch)
+        while batch := exports.open_intents(self._connection, self._name, most, left):
             verdicts = [(intent, self._verdict(intent)) for intent in batch]
-            left += sum(verdict == "wait" for _, verdict in verdicts)
-            left += self._send([intent for intent, verdict in verdicts if verdict == "send"])
+            left |= {intent.dedupe_id for intent, verdict in verdicts if verdict == "wait"}
+            left |= self._send([intent for intent, verdict in verdicts if verdict == "send"])
             if self._asked_to_wait is not None:
                 break
-        return left
+        return len(left)
 
     def _verdict(self, intent: Intent) -> Literal["send", "wait", "known"]:
         """It may be sent where it is new to the target, would be known as a duplicate, or is known not to be there."""
@@ -109,9 +110,10 @@ class Courier:
             self._settle(intent, Delivered())
         return "known" if found else "send"
 
-    def _send(self, intents: Sequence[Intent]) -> int:
+    def _send(self, intents: Sequence[Intent]) -> set[str]:
+        """Send them; return those that are still open."""
         if not intents:
-            return 0
+            return set()
         _refuse_changed(intents)
         exports.note_sending(self._connection, intents)
         try:
@@ -120,9 +122,11 @@ class Courier:
             for intent in intents:
                 exports.note_not_taken(self._connection, intent, str(error))
             raise
-        return sum(
-            self._settle(intent, outcome) for intent, outcome in zip(intents, outcomes, strict=True)
-        )
+        return {
+            intent.dedupe_id
+            for intent, outcome in zip(intents, outcomes, strict=True)
+            if self._settle(intent, outcome)
+        }
 
     def _settle(self, intent: Intent, outcome: Outcome) -> bool:
         """Note what became of one; return whether it is still open."""

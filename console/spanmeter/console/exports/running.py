@@ -3,6 +3,7 @@
 import time
 from contextlib import closing
 from datetime import UTC, datetime
+from decimal import localcontext
 from typing import NamedTuple
 
 from spanmeter.console.exports.configuration import Configured
@@ -11,6 +12,7 @@ from spanmeter.console.exports.filing import Filing
 from spanmeter.console.exports.kinds import KINDS
 from spanmeter.console.exports.planning import Planner
 from spanmeter.console.exports.target import Target, open_target
+from spanmeter.metering.costing import EXACT
 from spanmeter.storage import exports
 from spanmeter.storage.connection import Connection
 
@@ -44,7 +46,8 @@ def run_target(
     sleep: Sleep | None = None,
 ) -> Run:
     """Export all that is due. Raises `TargetUnusable`, DatabaseUnavailable."""
-    with exports.exporting_alone(connection, configured.name) as alone:
+    # Python rounds sums to 28 digits unless it is told not to.
+    with localcontext(EXACT), exports.exporting_alone(connection, configured.name) as alone:
         if not alone:
             return Run(busy=True)
         if KINDS[configured.kind].files:

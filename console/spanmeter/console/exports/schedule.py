@@ -9,6 +9,8 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Final
 
+from click import ClickException
+
 from spanmeter.console.exports.configuration import Configured, read_configuration
 from spanmeter.console.exports.running import run_target
 from spanmeter.console.exports.target import TargetUnusable
@@ -68,7 +70,8 @@ def _export(dsn: str, configured: Configured, stopped: Event) -> None:
     try:
         with closing(connect(dsn)) as connection:
             done = run_target(connection, configured, sleep=stopped.wait)
-    except (TargetUnusable, StorageError) as error:
-        logger.error("nothing was exported to %s: %s", configured.name, error)
+    except (TargetUnusable, StorageError, ClickException) as error:
+        said = error.message if isinstance(error, ClickException) else error
+        logger.error("nothing was exported to %s: %s", configured.name, said)
     else:
         logger.info("exported to %s: %s", configured.name, done.said)

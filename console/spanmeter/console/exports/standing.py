@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Final, NamedTuple
 
 from spanmeter.console.exports.configuration import Configured, Meter
 from spanmeter.console.exports.filing import latest_files
 from spanmeter.console.exports.kinds import KINDS
 from spanmeter.console.listing import Column, Listing, Value
+from spanmeter.metering.costing import EXACT
 from spanmeter.storage import exports
 from spanmeter.storage.connection import Connection
 from spanmeter.storage.exported_usage import Measured, Sum, sums
@@ -53,6 +54,12 @@ class Comparison(NamedTuple):
 
 def status(connection: Connection, targets: Iterable[Configured]) -> Listing:
     """All meters of these targets, as of what is planned."""
+    # Python rounds sums to 28 digits unless it is told not to.
+    with localcontext(EXACT):
+        return _status(connection, targets)
+
+
+def _status(connection: Connection, targets: Iterable[Configured]) -> Listing:
     rows: list[Sequence[Value]] = []
     notes: list[str] = []
     for configured in targets:
