@@ -50,7 +50,8 @@ class Settings:
     `spanmeter up` looks for alerts if `alerts` says so.
     `console` is where pages and API are, or "off"; `console_url` where people reach them. The other settings of the
     console dress the pages of tenants, name the origins that may embed them, and give the secrets that sign tokens.
-    `attribution` names by dimension the places where spans carry it (see `Attribution`). `exports` is a file of its own.
+    `attribution` names by dimension the places where spans carry it (see `Attribution`).
+    `exports` is a file of its own.
     """
 
     dsn: str | None = field(default=None, repr=False)

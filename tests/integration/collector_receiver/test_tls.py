@@ -133,7 +133,7 @@ def test_fault_17_who_insists_on_an_old_version_is_not_let_in(
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     # Otherwise OpenSSL would not even ask for it.
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION|UNEXPECTED_EOF"):
+    with pytest.raises(ssl.SSLError, match=r"ALERT_PROTOCOL_VERSION|UNEXPECTED_EOF"):
         agreed()
 
 

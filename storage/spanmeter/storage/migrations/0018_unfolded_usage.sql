@@ -1,5 +1,5 @@
--- A sum costs the same however many chunks the ledger has: what is not folded yet lies beside it, in a table of its own
--- that the statement which books writes to. New in the sums: audio and image tokens, other units, and whole months by
+-- Keeps what is not folded yet in a table beside the ledger: a sum costs the same however many chunks the ledger has.
+-- The statement that books writes to it. New in the sums: audio and image tokens, other units, and whole months by
 -- workspace and feature. See docs/rollups.md.
 
 -- What is noted is folded, once and for all; who books meanwhile waits.

@@ -1,5 +1,4 @@
--- What is sent to billing systems: each part of it is kept before it is sent, so that it arrives once, whatever happens
--- in between.
+-- What is sent to billing systems: each part is kept before it is sent, so that it arrives once.
 
 CREATE TABLE export_targets (
     target text PRIMARY KEY CHECK (target <> ''),
