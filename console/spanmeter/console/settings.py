@@ -43,7 +43,8 @@ class Settings:
     `dsn` may hold a password: it is left out of the repr. `grpc` and `http` are `HOST:PORT`; the
     defaults are reachable from this machine only, and then no key is asked for unless `auth` says so.
     Collectors seal a day `seal_after` hours after its end, None: never; `seal_key` is a secret, too.
-    `attribution` names by dimension the places where spans carry it (see `Attribution`). `exports` is a file of its own.
+    `attribution` names by dimension the places where spans carry it (see `Attribution`).
+    `exports` is a file of its own.
     """
 
     dsn: str | None = field(default=None, repr=False)
