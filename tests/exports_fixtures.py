@@ -120,8 +120,10 @@ class Exports:
 
 def _waiting(holding: psycopg.Connection[Any]) -> int:
     """The session that waits for the lock, once there is one."""
+    # Of this database: other tests have the same lock in theirs.
     statement = (
-        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+        "SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+        " WHERE locktype = 'advisory' AND objid = %s AND NOT granted AND datname = current_database()"
     )
     while (row := holding.execute(statement, (HELD,)).fetchone()) is None:
         holding.execute("SELECT pg_sleep(0.05)")
