@@ -59,7 +59,7 @@ def asked(dsn: str) -> psycopg.Connection[DictRow]:
         )
     with psycopg.connect(dsn) as folding:
         fold(folding)
-    connection = psycopg.connect(dsn, row_factory=dict_row, autocommit=True)
+    connection = psycopg.Connection[DictRow].connect(dsn, row_factory=dict_row, autocommit=True)
     connection.execute("SET ROLE spanmeter_reader")
     return connection
 

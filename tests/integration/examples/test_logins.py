@@ -38,9 +38,9 @@ def test_the_collector_books_and_grafana_only_reads(own_timescale: Cluster) -> N
 
     assert query(grafana, "SELECT sum(requests) FROM usage_daily") == [(3,)]
     for login, statement in (
-        (grafana, "INSERT INTO billable_rules DEFAULT VALUES"),
-        (grafana, "DELETE FROM usage_events"),
-        (collector, "DELETE FROM usage_events"),
+        (grafana, b"INSERT INTO billable_rules DEFAULT VALUES"),
+        (grafana, b"DELETE FROM usage_events"),
+        (collector, b"DELETE FROM usage_events"),
     ):
         with psycopg.connect(login) as connection, pytest.raises(errors.InsufficientPrivilege):
             connection.execute(statement)
