@@ -44,7 +44,7 @@ def rows_of(
     ]
     at = 0
     while at < len(spans):
-        usual = meter.usual(spans, received_at, at)
+        usual = _usual(meter, spans, received_at, at)
         if grant is None:
             rows.batch.extend(map(Metered, usual, payloads[at : at + len(usual)]))
         else:
@@ -58,6 +58,15 @@ def rows_of(
     if grant is not None:
         rows.rejected[:] = [span._replace(key_id=grant.key_id) for span in rows.rejected]
     return rows
+
+
+def _usual(meter: Meter, spans: list[Span], received_at: datetime, at: int) -> list[UsageEvent]:
+    """What the meter makes of spans like earlier ones. Where that fails each span is metered by itself."""
+    try:
+        return meter.usual(spans, received_at, at)
+    except Exception:
+        logger.exception("the meter failed on spans like earlier ones")
+        return []
 
 
 def _made(event: UsageEvent) -> UsageEvent:

@@ -32,6 +32,11 @@ class FaultyMeter(Meter):
             raise ZeroDivisionError("a fault in the meter")
         return super().meter(span, now)
 
+    def usual(self, spans: list[Span], now: datetime, at: int = 0) -> list[UsageEvent]:
+        if any(span.attributes.get("tenant.id") == TROUBLE for span in spans[at:]):
+            raise ZeroDivisionError("a fault in the meter")
+        return super().usual(spans, now, at)
+
 
 class FaultyWriter(LedgerWriter):
     """Breaks on a batch that holds one tenant's rows."""
