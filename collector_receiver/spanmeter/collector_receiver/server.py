@@ -66,16 +66,7 @@ class Collector:
             if settings.journal is None
             else Journal(settings.journal, max_bytes=settings.journal_bytes)
         )
-        self._committer = Committer(
-            partial(LedgerWriter, settings.dsn),
-            self._counters,
-            writers=settings.writers,
-            rows=settings.commit_rows,
-            linger=settings.commit_linger,
-            queue_bytes=settings.queue_bytes,
-            journal=self._journal,
-            on_commit=self._telemetry.commits,
-        )
+        self._committer = self._committing()
         self._meter = MeterInForce(settings)
         ingest = Ingest(
             self._meter,
@@ -125,6 +116,19 @@ class Collector:
         )
         self._http = HttpServer(self._http_service, shared=settings.shared)
         self._addresses: Addresses | None = None
+
+    def _committing(self) -> Committer:
+        settings = self._settings
+        return Committer(
+            partial(LedgerWriter, settings.dsn),
+            self._counters,
+            writers=settings.writers,
+            rows=settings.commit_rows,
+            linger=settings.commit_linger,
+            queue_bytes=settings.queue_bytes,
+            journal=self._journal,
+            on_commit=self._telemetry.commits,
+        )
 
     @property
     def addresses(self) -> Addresses:

@@ -59,16 +59,21 @@ def parts(needed: Collection[str], finest: str | None, since: Moment, until: Mom
     return list(_split(levels, _in_utc(since), _in_utc(until)))
 
 
+def narrowest(period: str, needed: Collection[str]) -> str | None:
+    """The rollup by `month`, `day` or `hour` that has the fewest rows of those with the columns `needed`."""
+    for rollup in _NARROWEST_FIRST:
+        its_period, *columns = ROLLUPS[rollup]
+        if its_period == period and set(needed) <= set(columns):
+            return rollup
+    return None
+
+
 def _levels(needed: Collection[str], finest: str | None) -> list[tuple[str, str]]:
     """The narrowest rollup of each period that can answer, by period, the longest first."""
     periods = list(_STARTS)
     told_apart = periods[periods.index(finest) :] if finest else periods
-    narrowest: dict[str, str] = {}
-    for rollup in _NARROWEST_FIRST:
-        period, *columns = ROLLUPS[rollup]
-        if period in told_apart and set(needed) <= set(columns):
-            narrowest.setdefault(period, rollup)
-    return list(narrowest.items())
+    found = [(period, narrowest(period, needed)) for period in told_apart]
+    return [(period, rollup) for period, rollup in found if rollup is not None]
 
 
 def _split(levels: Sequence[tuple[str, str]], since: Moment, until: Moment) -> Iterator[Part]:

@@ -36,7 +36,7 @@ _GONE: Final = 404
 class Chargebee:
     """Chargebee. Customers are ids of subscriptions, meters those of item prices."""
 
-    rules = Rules(batch=1, step=None, corrects="cancel", resend_within=None)
+    rules = Rules(batch=1, step=None, resend_within=None, cancels="any change")
 
     def __init__(self, configured: Configured) -> None:
         if any(meter.measured.by for meter in configured.meters):

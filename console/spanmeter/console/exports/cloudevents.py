@@ -24,7 +24,7 @@ DEFAULT_SOURCE: Final = "spanmeter"
 class CloudEvents:
     """Any receiver of CloudEvents. Corrections are events with the difference, which may be below 0."""
 
-    rules = Rules(batch=BATCH, step=None, corrects="add", resend_within=None)
+    rules = Rules(batch=BATCH, step=None, resend_within=None)
 
     def __init__(self, configured: Configured) -> None:
         self._api = Api(configured, configured.options["address"])
@@ -33,13 +33,7 @@ class CloudEvents:
     def payload(self, usage: Usage) -> Mapping[str, Any]:
         return event(usage, self._source)
 
-    def cancellation(self, intent: Intent, dedupe_id: str) -> Mapping[str, Any]:
-        raise NotImplementedError("differences are added")
-
     def obstacle(self, usage: Usage, now: datetime) -> str | None:
-        return None
-
-    def cancel_obstacle(self, intent: Intent, now: datetime) -> str | None:
         return None
 
     def send(self, intents: Sequence[Intent]) -> Sequence[Outcome]:

@@ -5,10 +5,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from spanmeter.console.exports.target import Target
+from spanmeter.console.exports.target import Cancelling, Target
 from spanmeter.storage.exports import OPEN, Intent
 
 LESS_THAN_NOTHING: Final = "the target takes nothing below 0"
+
+
+class Cancellations(NamedTuple):
+    """Intents, and the target that cancels them."""
+
+    target: Cancelling
+    intents: Sequence[Intent]
 
 
 class Correction(NamedTuple):
@@ -16,7 +23,7 @@ class Correction(NamedTuple):
     is sent.
     """
 
-    cancels: Sequence[Intent] = ()
+    cancels: Cancellations | None = None
     obstacle: str | None = None
     too_early: bool = False
 
@@ -25,9 +32,8 @@ def correction(
     target: Target, missing: Decimal, before: Sequence[Intent], now: datetime
 ) -> Correction:
     """How the difference is told."""
-    how = target.rules.corrects
     live = [each for each in standing(before) if each.value != 0]
-    if how == "add" or (how == "add_or_cancel" and missing > 0):
+    if not isinstance(target, Cancelling) or (target.rules.cancels == "less" and missing > 0):
         return Correction()
     if not live:
         return Correction() if missing > 0 else Correction(obstacle=LESS_THAN_NOTHING)
@@ -36,7 +42,7 @@ def correction(
     obstacles = (target.cancel_obstacle(each, now) for each in live)
     if (obstacle := next(filter(None, obstacles), None)) is not None:
         return Correction(obstacle=obstacle)
-    return Correction(live)
+    return Correction(Cancellations(target, live))
 
 
 def standing(before: Sequence[Intent]) -> list[Intent]:

@@ -24,7 +24,7 @@ _DUPLICATE: Final = "value_already_exist"
 class Lago:
     """Lago. Customers are external ids of subscriptions; corrections are events with the difference."""
 
-    rules = Rules(batch=BATCH, step=None, corrects="add", resend_within=None)
+    rules = Rules(batch=BATCH, step=None, resend_within=None)
 
     def __init__(self, configured: Configured) -> None:
         self._api = Api(configured, ADDRESS)
@@ -41,13 +41,7 @@ class Lago:
             },
         }
 
-    def cancellation(self, intent: Intent, dedupe_id: str) -> Mapping[str, Any]:
-        raise NotImplementedError("differences are added")
-
     def obstacle(self, usage: Usage, now: datetime) -> str | None:
-        return None
-
-    def cancel_obstacle(self, intent: Intent, now: datetime) -> str | None:
         return None
 
     def send(self, intents: Sequence[Intent]) -> Sequence[Outcome]:

@@ -33,7 +33,6 @@ class OpenMeter:
         self.rules = Rules(
             batch=BATCH,
             step=None,
-            corrects="add",
             resend_within=REMEMBERED if known else timedelta(0),
         )
         self._api = Api(configured, configured.options["address"])
@@ -43,13 +42,7 @@ class OpenMeter:
     def payload(self, usage: Usage) -> Mapping[str, Any]:
         return event(usage, self._source)
 
-    def cancellation(self, intent: Intent, dedupe_id: str) -> Mapping[str, Any]:
-        raise NotImplementedError("differences are added")
-
     def obstacle(self, usage: Usage, now: datetime) -> str | None:
-        return None
-
-    def cancel_obstacle(self, intent: Intent, now: datetime) -> str | None:
         return None
 
     def send(self, intents: Sequence[Intent]) -> Sequence[Outcome]:

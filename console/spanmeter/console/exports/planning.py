@@ -14,7 +14,7 @@ from spanmeter.console.exports.configuration import Configured, Meter
 from spanmeter.console.exports.correcting import Correction, correction
 from spanmeter.console.exports.identity import dedupe_id, payload_digest
 from spanmeter.console.exports.pending_windows import pending_windows, save_looked
-from spanmeter.console.exports.target import Target, Usage
+from spanmeter.console.exports.target import Cancelling, Target, Usage
 from spanmeter.storage import exports
 from spanmeter.storage.connection import Connection
 from spanmeter.storage.exported_usage import ACTIONS, sums
@@ -121,14 +121,16 @@ class Planner:
         if told.obstacle is not None:
             yield self._unsendable(need, missing, generation, told.obstacle)
             return
-        for number, cancelled in enumerate(told.cancels, generation):
-            yield self._cancel(need, cancelled, number)
-        if not told.cancels:
+        if told.cancels is None:
             yield self._usage(need, missing, generation, now)
+            return
+        target, intents = told.cancels
+        for number, cancelled in enumerate(intents, generation):
+            yield self._cancel(target, need, cancelled, number)
 
-    def _cancel(self, need: Need, cancelled: Intent, generation: int) -> Intent:
+    def _cancel(self, target: Cancelling, need: Need, cancelled: Intent, generation: int) -> Intent:
         name = self._name(need, generation)
-        payload = self._target.cancellation(cancelled, name)
+        payload = target.cancellation(cancelled, name)
         intent = self._intent(
             need, generation, -cancelled.quantity, -cancelled.value, payload, "pending"
         )

@@ -54,7 +54,7 @@ class Stripe:
         self.rules = Rules(
             batch=STREAM_BATCH if self._streams else 1,
             step=Decimal(1),
-            corrects="add_or_cancel",
+            cancels="less",
             resend_within=KNOWN_FOR,
         )
         self._api = Api(configured, ADDRESS, stripe_version=VERSION)

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 from spanmeter.console.exports.configuration import Configured, Meter
 from spanmeter.console.exports.kinds import KINDS
 from spanmeter.storage.exports import Intent, Series
 
-Corrects = Literal["add", "cancel", "add_or_cancel"]
-"""How a window that was sent is corrected: more is added, signed; or all of it is cancelled and sent anew; or more is
-added, and only less makes it be cancelled."""
+Cancels = Literal["never", "any change", "less"]
+"""When a window that was sent is cancelled and sent anew, because the ledger now has more or less of it; else the
+difference is added, signed."""
 
 
 class Usage(NamedTuple):
@@ -37,8 +37,8 @@ class Rules:
 
     batch: int
     step: Decimal | None
-    corrects: Corrects
     resend_within: timedelta | None
+    cancels: Cancels = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +89,8 @@ class Target(Protocol):
         """What is sent for usage. Raises ValueError where it cannot be taken: why."""
         ...
 
-    def cancellation(self, intent: Intent, dedupe_id: str) -> Mapping[str, Any]:
-        """What is sent to cancel an intent."""
-        ...
-
     def obstacle(self, usage: Usage, now: datetime) -> str | None:
         """Why the target would not take it; None where it would."""
-        ...
-
-    def cancel_obstacle(self, intent: Intent, now: datetime) -> str | None:
-        """Why an intent cannot be cancelled any more; None where it can."""
         ...
 
     def send(self, intents: Sequence[Intent]) -> Sequence[Outcome]:
@@ -111,6 +103,19 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class Cancelling(Target, Protocol):
+    """A target whose rules say when windows are cancelled."""
+
+    def cancellation(self, intent: Intent, dedupe_id: str) -> Mapping[str, Any]:
+        """What is sent to cancel an intent."""
+        ...
+
+    def cancel_obstacle(self, intent: Intent, now: datetime) -> str | None:
+        """Why an intent cannot be cancelled any more; None where it can."""
         ...
 
 

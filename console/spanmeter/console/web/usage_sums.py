@@ -13,8 +13,8 @@ from spanmeter.console.web.problems import Problem
 from spanmeter.console.web.views import View
 from spanmeter.storage import statements
 from spanmeter.storage.errors import UnknownDimension
+from spanmeter.storage.report_parts import LEDGER, narrowest
 from spanmeter.storage.reports import OWN_DIMENSION, dimension
-from spanmeter.storage.rollups import ROLLUPS
 
 Grain = Literal["day", "hour", "time"]
 
@@ -35,25 +35,14 @@ _MODELS: Final = ("provider", "model")
 _SQL: Final = statements.load_file(files("spanmeter.console.web").joinpath("sql", "usage.sql"))
 
 
+_GRAINS: Final[Sequence[Grain]] = ("day", "hour")
+
+
 class Relation(NamedTuple):
-    """Where sums can be read: its columns beside the period, and how fine that is. The narrower, the earlier."""
+    """Where sums can be read, and how fine its periods are."""
 
     name: str
-    columns: frozenset[str]
     grain: Grain
-
-
-def _rollup(name: str, grain: Grain) -> Relation:
-    return Relation(name, frozenset(ROLLUPS[name][1:]), grain)
-
-
-_ALL: Final = (
-    _rollup("usage_daily_by_tenant", "day"),
-    _rollup("usage_daily_by_model", "day"),
-    _rollup("usage_daily", "day"),
-    _rollup("usage_hourly", "hour"),
-)
-_OWN: Final = (Relation("own_shown_daily", frozenset(_SHOWN), "day"),)
 
 
 class UsageRow(NamedTuple):
@@ -121,14 +110,16 @@ def _check_shown(view: View, named: Sequence[str]) -> None:
 
 def _relation(view: View, asked: UsageAsked) -> Relation:
     wanted = {name for name in (*asked.by, *asked.only) if name not in PERIODS}
-    if view.tenant is not None and not view.own:
-        wanted.add("tenant_id")
     if view.own:
-        wanted.discard("tenant_id")
-    for each in _OWN if view.own else _ALL:
-        if wanted <= each.columns and _fits(each.grain, asked):
-            return each
-    return Relation("own_shown_ledger" if view.own else "ledger", frozenset(), "time")
+        shown = wanted - {"tenant_id"} <= set(_SHOWN) and _fits("day", asked)
+        return Relation("own_shown_daily", "day") if shown else Relation("own_shown_ledger", "time")
+    if view.tenant is not None:
+        wanted.add("tenant_id")
+    for grain in _GRAINS:
+        rollup = narrowest(grain, wanted) if _fits(grain, asked) else None
+        if rollup is not None:
+            return Relation(rollup, grain)
+    return Relation(LEDGER, "time")
 
 
 def _fits(grain: Grain, asked: UsageAsked) -> bool:
