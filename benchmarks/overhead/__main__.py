@@ -38,7 +38,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
 """What is measured, and the settings that it is measured with."""
 
 GOAL = {"call": 45 / 21, "chunk": 1.5 / 21}
-"""What spanmeter may add to each, in bare spans: 45 and 1.5 µs where a bare span takes 21 (issues 3 and 4)."""
+"""What spanmeter may add to each, in bare spans: 45 and 1.5 µs where a bare span takes 21."""
 
 HELD_TO_IT = (OURS, "spanmeter, write-ahead off")
 
