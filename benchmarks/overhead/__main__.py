@@ -43,7 +43,7 @@ GOAL = {"call": 45 / 21, "chunk": 1.5 / 21}
 HELD_TO_IT = (OURS, "spanmeter, write-ahead off")
 
 BUDGET_GOAL = 15.0
-"""Microseconds that the check against a budget may take of a call (issue 7)."""
+"""Microseconds that the check against a budget may take of a call."""
 
 CLOCKS = {"caller": "in the call", "process": "in all"}
 
