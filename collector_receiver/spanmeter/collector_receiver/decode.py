@@ -4,9 +4,13 @@ import logging
 import os
 from typing import Final, Literal
 
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from spanmeter.collector_receiver import parsed_spans
+from spanmeter.collector_receiver.parsed_values import attributes_of
 from spanmeter.collector_receiver.received import Enclosing, Malformed, Received, Replay, TooLarge
-from spanmeter.metering.span import Span
+from spanmeter.metering.span import Attributes, Span
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +43,16 @@ def decode(body: bytes, *, max_spans: int, max_attributes: int = MAX_ATTRIBUTES)
             f"none of the {len(received)} spans has an id; were these logs sent to the trace service?"
         )
     return received
+
+
+def decode_resources(body: bytes) -> list[Attributes]:
+    """The attributes of each resource of a serialized `ExportTraceServiceRequest` that `decode` takes. Raises
+    `Undecodable`."""
+    try:
+        request = ExportTraceServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise Undecodable(f"the request is no ExportTraceServiceRequest: {error}") from error
+    return [attributes_of(each.resource.attributes) for each in request.resource_spans]
 
 
 def _bound() -> bool:

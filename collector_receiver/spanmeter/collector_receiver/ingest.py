@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
-from spanmeter.collector_receiver.decode import decode
+from spanmeter.collector_receiver.decode import decode, decode_resources
 from spanmeter.collector_receiver.journal_segment import Entry
 from spanmeter.collector_receiver.meter_in_force import MeterInForce
-from spanmeter.collector_receiver.numbered_records import producers_of
+from spanmeter.collector_receiver.numbered_records import producers_of, tellers_among
 from spanmeter.collector_receiver.received import Received
 from spanmeter.collector_receiver.rows import rows_of
 from spanmeter.collector_receiver.sender import Sender
@@ -94,12 +94,16 @@ class Ingest:
         self, meter: Meter, received: list[Received], entry: Entry, turn: str
     ) -> Submission:
         batch, rejected = rows_of(meter, received, entry.received_at, entry.grant)
+        # Without spans it may still tell what its sender had to give up.
+        producers = (
+            producers_of(received) if received else tellers_among(decode_resources(entry.body))
+        )
         return Submission(
             batch,
             rejected,
             entry.body,
             turn,
-            producers_of(received),
+            producers,
             entry.received_at,
             entry.grant,
         )

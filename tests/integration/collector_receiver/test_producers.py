@@ -39,6 +39,25 @@ def test_gaps_are_seen_and_close_when_the_rest_arrives(dsn: str, client: Client)
     assert query(dsn, GAPS) == [("one", "answers", 9, 8, 1, 1)]
 
 
+def test_what_is_given_up_is_told_without_a_record(dsn: str, client: Client) -> None:
+    client.export(records([], producer="none arrived", dropped=3))
+    client.export(records([1, 2, 4], dropped=1))
+    client.export(records([], dropped=7))
+    client.export(records([], dropped=6))
+    assert query(dsn, GAPS) == [
+        ("none arrived", "answers", 0, 0, 3, 3),
+        ("one", "answers", 4, 3, 7, 7),
+    ]
+
+
+def test_a_request_that_tells_nothing_leaves_nothing(dsn: str, client: Client) -> None:
+    client.export(b"")
+    client.export(records([]))
+    client.export(records([], producer="a\0b", dropped=1))
+    client.export(records([], dropped=-1))
+    assert query(dsn, GAPS) == []
+
+
 def test_what_is_delivered_again_is_counted_once(dsn: str, client: Client) -> None:
     body = records(range(1, 11))
     for _ in range(3):

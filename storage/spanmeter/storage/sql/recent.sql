@@ -5,13 +5,10 @@ SELECT set_config('statement_timeout', '5s', false), set_config('lock_timeout', 
 -- gaps --
 -- Of producers heard of since then: numbered records that did not arrive, and those they say they had to give up.
 SELECT
-    coalesce(sum(upper(received) - 1 - arrived), 0)::bigint,
+    coalesce(sum(missing), 0)::bigint,
     coalesce(sum(dropped), 0)::bigint,
-    (count(*) FILTER (WHERE upper(received) - 1 > arrived))::bigint
-FROM producers
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(upper(part) - lower(part)), 0) AS arrived FROM unnest(received) AS part
-) AS counted
+    count(*) FILTER (WHERE missing > 0)
+FROM producer_gaps
 WHERE last_seen >= %s;
 
 -- usage --
