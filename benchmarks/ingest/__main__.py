@@ -171,15 +171,24 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--only", default="", help="scenarios whose name contains this")
     parser.add_argument("--rows", type=int, nargs="*", default=[0], help="rows booked before")
+    parser.add_argument("--dsn", help="a ledger that is there already; nothing is filled in")
     flags = parser.parse_args()
     scenarios = [scenario for scenario in SCENARIOS if flags.only in scenario.name]
+    if flags.dsn:
+        report(scenarios, flags.dsn, flags.rounds, flags.seconds)
+        return
     with ledger() as dsn:
         for rows in flags.rows:
             if rows:
                 raw_copy(dsn, 0.1)
                 fill(dsn, rows - count(dsn))
-            print(f"\n{count(dsn):,} rows booked before")
-            compare(scenarios, dsn, flags.rounds, flags.seconds)
+            report(scenarios, dsn, flags.rounds, flags.seconds)
+
+
+def report(scenarios: Sequence[Scenario], dsn: str, rounds: int, seconds: float) -> None:
+    """Prints what is booked, and a table."""
+    print(f"\n{count(dsn):,} rows booked before", flush=True)
+    compare(scenarios, dsn, rounds, seconds)
 
 
 if __name__ == "__main__":
