@@ -23,7 +23,7 @@ FILLING = 2
 @contextmanager
 def ledger() -> Generator[str]:
     """The DSN of an empty ledger, for as long as the block lasts."""
-    with editions.server("timescale") as server, fresh_database(server) as dsn:
+    with editions.server("timescale", "bench-ingest") as server, fresh_database(server) as dsn:
         migrate(dsn)
         yield dsn
 
