@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import psycopg
@@ -38,11 +40,11 @@ def named(edition: Edition) -> str | None:
 
 
 def cluster(edition: Edition, name: str | None = None) -> Cluster:
-    """A server of *edition* on this machine: the shared one, or one of the caller's own by *name*.
+    """A server of *edition* on this machine: the shared one, or one of the caller's own by *name*, on disk.
 
     Brings its programs here where they are absent, but starts nothing. Raises CannotProvide.
     """
-    directory = provision.servers() / (name or edition)
+    directory = provision.servers() / name if name else provision.servers_in_memory() / edition
     if edition == "plain":
         return Cluster(directory, provision.plain(), {})
     return Cluster(directory, provision.timescale(), TIMESCALEDB_SETTINGS)
@@ -50,17 +52,23 @@ def cluster(edition: Edition, name: str | None = None) -> Cluster:
 
 def known_clusters() -> list[Cluster]:
     """Every server of this user that a test run made and did not remove."""
-    names = sorted(directory.parent.name for directory in provision.servers().glob("*/data"))
-    return [cluster("plain" if name.endswith("plain") else "timescale", name) for name in names]
+    places = {provision.servers(), provision.servers_in_memory()}
+    found = sorted(data.parent for place in places for data in place.glob("*/data"))
+    return [_cluster_in(directory) for directory in found]
+
+
+def _cluster_in(directory: Path) -> Cluster:
+    edition: Edition = "plain" if directory.name.endswith("plain") else "timescale"
+    return replace(cluster(edition), directory=directory)
 
 
 @contextmanager
-def server(edition: Edition) -> Generator[str]:
-    """The DSN of a running server of *edition*, for as long as the block lasts."""
+def server(edition: Edition, name: str | None = None) -> Generator[str]:
+    """The DSN of a running server of *edition*, for as long as the block lasts; see `cluster`."""
     if dsn := named(edition):
         yield dsn
     else:
-        with shared.lease(cluster(edition)) as leased:
+        with shared.lease(cluster(edition, name)) as leased:
             yield leased.dsn()
 
 

@@ -1,8 +1,6 @@
-"""The command as people run it: a process of its own, in an empty directory."""
+"""The command `spanmeter` in an empty directory, and a ledger to run it on."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from commands import Completed, run_here, run_installed
 from spanmeter.metering.usage_event import UsageEvent
 from spanmeter.storage.ledger import LedgerWriter
 from spanmeter.storage.metered import Metered
@@ -17,7 +16,7 @@ from spanmeter.storage.rejected import RejectedSpan
 
 TENANTS = ("acme", "globex", "initech", None)
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Completed]
 
 
 @pytest.fixture
@@ -31,25 +30,21 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def executable() -> Path:
-    """The installed `spanmeter`."""
-    return Path(sys.executable).parent / "spanmeter"
+def spanmeter(tmp_path: Path, environ: dict[str, str]) -> Run:
+    """Run `spanmeter ARGUMENTS` to its end in this process, with these variables set."""
+
+    def run(*arguments: str, **variables: str) -> Completed:
+        return run_here(tmp_path, environ | variables, *arguments)
+
+    return run
 
 
 @pytest.fixture
-def spanmeter(tmp_path: Path, environ: dict[str, str], executable: Path) -> Run:
-    """Run `spanmeter ARGUMENTS` to its end, with these variables set."""
+def installed(tmp_path: Path, environ: dict[str, str]) -> Run:
+    """The same as a process of its own, which takes a second: for one test of each command."""
 
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [executable, *arguments],
-            cwd=tmp_path,
-            env=environ | variables,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    def run(*arguments: str, **variables: str) -> Completed:
+        return run_installed(tmp_path, environ | variables, *arguments)
 
     return run
 

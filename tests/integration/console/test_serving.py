@@ -21,6 +21,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
+from commands import INSTALLED
 from scraping import Scraped, scraped_until
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -56,7 +57,7 @@ Serve = Callable[..., Server]
 
 
 @pytest.fixture
-def serve(tmp_path: Path, environ: dict[str, str], executable: Path) -> Generator[Serve]:
+def serve(tmp_path: Path, environ: dict[str, str]) -> Generator[Serve]:
     """Start `spanmeter ARGUMENTS` on a free port; it ends with the test, however that ends."""
     with ExitStack() as running:
 
@@ -64,7 +65,7 @@ def serve(tmp_path: Path, environ: dict[str, str], executable: Path) -> Generato
             log = running.enter_context((tmp_path / "log").open("a"))
             process = running.enter_context(
                 subprocess.Popen(
-                    [executable, *arguments, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"],
+                    [INSTALLED, *arguments, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"],
                     cwd=tmp_path,
                     env=environ | variables,
                     stdout=subprocess.PIPE,
@@ -82,9 +83,7 @@ ServeConsole = Callable[..., str]
 
 
 @pytest.fixture
-def serve_console(
-    tmp_path: Path, environ: dict[str, str], executable: Path
-) -> Generator[ServeConsole]:
+def serve_console(tmp_path: Path, environ: dict[str, str]) -> Generator[ServeConsole]:
     """Start `spanmeter console ARGUMENTS` on a free port; HOST:PORT. It ends with the test."""
     with ExitStack() as running:
 
@@ -92,7 +91,7 @@ def serve_console(
             log = running.enter_context((tmp_path / "console.log").open("a"))
             process = running.enter_context(
                 subprocess.Popen(
-                    [executable, "console", *arguments],
+                    [INSTALLED, "console", *arguments],
                     cwd=tmp_path,
                     env=environ,
                     stdout=subprocess.PIPE,

@@ -86,8 +86,8 @@ def test_an_untouched_ledger_agrees(sealed: str, spanmeter: Run) -> None:
     assert "is sealed already" in again.stdout
 
 
-def test_several_processes_find_what_one_does(sealed: str, spanmeter: Run) -> None:
-    assert verify(spanmeter, sealed, "--jobs", "2") == []
+def test_several_processes_find_what_one_does(sealed: str, spanmeter: Run, installed: Run) -> None:
+    assert verify(installed, sealed, "--jobs", "2") == []
     behind_its_back(
         sealed,
         "UPDATE usage_events SET cost = cost * 2 WHERE span_id = '\\x0101010101010101'",
@@ -95,7 +95,7 @@ def test_several_processes_find_what_one_does(sealed: str, spanmeter: Run) -> No
     )
     found = verify(spanmeter, sealed)
     assert len({each["day"] for each in found}) == 3
-    assert verify(spanmeter, sealed, "--jobs", "2") == found
+    assert verify(installed, sealed, "--jobs", "2") == found
 
 
 def test_late_rows_are_legal_and_in_a_later_seal(sealed: str, spanmeter: Run) -> None:

@@ -234,6 +234,7 @@ def test_two_runs_at_once_do_not_send_the_same(
     assert_told(exports, receiver)
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_what_was_kept_to_be_sent_cannot_be_changed(
     exports: Exports, receiver: CloudEventsServer
 ) -> None:

@@ -22,7 +22,8 @@ NOBODYS = {"tenant.id": ""}
 
 
 def guarded(dsn: str, journal: Path | None = None) -> Collector:
-    return Collector(CollectorSettings(dsn=dsn, grpc=ANYWHERE, auth=True, journal=journal))
+    # What cannot be booked while it ends stays in the journal, for which nobody has to wait.
+    return Collector(CollectorSettings(dsn=dsn, grpc=ANYWHERE, auth=True, journal=journal, grace=1))
 
 
 def tenants(dsn: str) -> list[tuple[str | None, str | None]]:

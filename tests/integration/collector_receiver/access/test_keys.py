@@ -14,7 +14,7 @@ import otlp
 from booking import query
 from collecting import Ledger
 from keys import bearer, code_of, code_over, make_key, post, send
-from spanmeter.collector_receiver import Collector, CollectorSettings
+from spanmeter.collector_receiver import Collector, CollectorSettings, key_ring
 from spanmeter.storage.api_keys import create_key, revoke_key, rotate_key
 from spanmeter.storage.connection import connect
 
@@ -23,11 +23,16 @@ UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 MADE_UP = f"smk_{'0' * 12}_{'0' * 64}"
 
 
+def asks_for_keys(dsn: str) -> CollectorSettings:
+    """Though only this machine can connect."""
+    return CollectorSettings(dsn=dsn, grpc=ANYWHERE, http=ANYWHERE, auth=True)
+
+
 @pytest.fixture
-def guarded(dsn: str) -> Generator[Collector]:
-    """A collector that asks for keys, though only this machine can connect."""
-    settings = CollectorSettings(dsn=dsn, grpc=ANYWHERE, http=ANYWHERE, auth=True)
-    with Collector(settings) as running:
+def guarded(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Generator[Collector]:
+    """A collector that asks for keys, and tells of what it refused at once instead of every two seconds."""
+    monkeypatch.setattr(key_ring, "INTERVAL", key_ring.SOONEST)
+    with Collector(asks_for_keys(dsn)) as running:
         yield running
 
 
@@ -137,10 +142,13 @@ def test_fault_17_an_expired_key_is_not_taken_again(guarded: Collector, dsn: str
     assert logged(dsn, "expired")[0][0] == key.key_id
 
 
-def test_fault_17_a_revoked_key_ends_within_seconds(guarded: Collector, dsn: str) -> None:
+def test_fault_17_a_revoked_key_ends_within_seconds(dsn: str) -> None:
     """On a connection that stays open, too."""
     key = make_key(dsn)
-    with grpc.insecure_channel(guarded.grpc_address) as channel:
+    with (
+        Collector(asks_for_keys(dsn)) as collector,
+        grpc.insecure_channel(collector.grpc_address) as channel,
+    ):
         assert code_over(channel, b"", *bearer(key.token)) == grpc.StatusCode.OK
         with closing(connect(dsn)) as connection:
             revoke_key(connection, key.key_id)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -67,6 +66,8 @@ class Receiver:
         self.headers: list[dict[str, Any]] = []
         self.asked = 0
         self._changed = threading.Condition()
+        self.ending = threading.Event()
+        """Nobody waits any longer for an answer that is delayed."""
 
     def reply_to(self, body: bytes, headers: Mapping[str, Any]) -> Reply:
         request = ExportTraceServiceRequest.FromString(body)
@@ -79,7 +80,7 @@ class Receiver:
             if reply.code in {"OK", 200}:
                 self.requests.append(request)
             self._changed.notify_all()
-        time.sleep(reply.delay)
+        self.ending.wait(reply.delay)
         return reply
 
     @contextmanager
@@ -172,6 +173,7 @@ def grpc_receiver(port: int = 0, credentials: Any = None) -> Generator[Receiver]
         try:
             yield receiver
         finally:
+            receiver.ending.set()
             server.stop(0).wait()
 
 
@@ -212,6 +214,7 @@ def http_receiver(port: int = 0, tls: Any = None) -> Generator[Receiver]:
     try:
         yield receiver
     finally:
+        receiver.ending.set()
         server.shutdown()
         thread.join()
         server.server_close()

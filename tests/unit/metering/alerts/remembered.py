@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -26,8 +27,13 @@ class Remembered:
     def __init__(self, calls: Iterable[Calls], missing: Sequence[Missing] = ()) -> None:
         self._hours: dict[datetime, list[Calls]] = {}
         self._missing = missing
+        # Detectors ask for weeks of each subject again and again: these are added up once.
+        self._costs: dict[tuple[str, str], dict[datetime, Decimal]] = {}
+        self._hourly: dict[frozenset[tuple[str, str | None]], list[tuple[datetime, Decimal]]] = {}
         for each in calls:
             self._hours.setdefault(each.hour, []).append(each)
+            costs = self._costs.setdefault((each.tenant, each.feature), {})
+            costs[each.hour] = costs.get(each.hour, Decimal(0)) + _usage(each).cost
 
     def used(self, since: datetime, until: datetime, last: Decimal) -> Mapping[Who, Usage]:
         sums: dict[Who, Usage] = {}
@@ -41,10 +47,12 @@ class Remembered:
     def hourly(
         self, subject: Subject, since: datetime, until: datetime
     ) -> Sequence[tuple[datetime, Decimal]]:
-        hours: dict[datetime, Decimal] = {}
-        for each in self._of(subject, since, until):
-            hours[each.hour] = hours.get(each.hour, Decimal(0)) + _usage(each).cost
-        return sorted(hours.items())
+        key = frozenset(subject.items())
+        if key not in self._hourly:
+            self._hourly[key] = sorted(self._costs_of(subject).items())
+        costs = self._hourly[key]
+        begin, end = (bisect_left(costs, (moment,)) for moment in (since, until))
+        return costs[begin:end]
 
     def by_model(self, subject: Subject, since: datetime, until: datetime) -> Mapping[str, Usage]:
         calls = list(self._of(subject, since, until))
@@ -76,17 +84,29 @@ class Remembered:
     def missing(self, since: datetime, before: datetime) -> Sequence[Missing]:
         return [e for e in self._missing if e.first_seen < before and e.last_seen >= since]
 
+    def _costs_of(self, subject: Subject) -> Mapping[datetime, Decimal]:
+        """By hour, of all that is remembered."""
+        costs: dict[datetime, Decimal] = {}
+        for (tenant, feature), hours in self._costs.items():
+            if _is_of(tenant, feature, subject):
+                for hour, cost in hours.items():
+                    costs[hour] = costs.get(hour, Decimal(0)) + cost
+        return costs
+
     def _of(self, subject: Subject, since: datetime, until: datetime) -> Iterable[Calls]:
-        for each in self._between(since, until):
-            of = {"tenant_id": each.tenant, "feature": each.feature, "service_name": SERVICE}
-            if all(of.get(name, value) == value for name, value in subject.items()):
-                yield each
+        calls = self._between(since, until)
+        return (each for each in calls if _is_of(each.tenant, each.feature, subject))
 
     def _between(self, since: datetime, until: datetime) -> Iterable[Calls]:
         hour = since
         while hour < until:
             yield from self._hours.get(hour, ())
             hour += HOUR
+
+
+def _is_of(tenant: str, feature: str, subject: Subject) -> bool:
+    of = {"tenant_id": tenant, "feature": feature, "service_name": SERVICE}
+    return all(of.get(name, value) == value for name, value in subject.items())
 
 
 def _usage(each: Calls) -> Usage:

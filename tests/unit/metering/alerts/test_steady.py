@@ -25,12 +25,12 @@ MONDAY = BEGIN + 35 * DAY
 seeds = st.integers(0, 2**32 - 1)
 
 
-def found(calls: list[Calls], at: timedelta) -> list[Finding]:
-    return anomalies(Remembered(calls), MONDAY + at, RULE)
+def found(history: Remembered, at: timedelta) -> list[Finding]:
+    return anomalies(history, MONDAY + at, RULE)
 
 
-def causes(calls: list[Calls], at: timedelta) -> list[tuple[str | None, str | None]]:
-    return [(each.cause, each.subject.get("tenant_id")) for each in found(calls, at)]
+def causes(history: Remembered, at: timedelta) -> list[tuple[str | None, str | None]]:
+    return [(each.cause, each.subject.get("tenant_id")) for each in found(history, at)]
 
 
 @settings(max_examples=8, deadline=None)
@@ -45,33 +45,33 @@ def test_a_steady_time_raises_nothing(seed: int, growth: float, hours: list[int]
 @settings(max_examples=6, deadline=None)
 @given(seed=seeds, hour=st.integers(0, 120), tenant=st.sampled_from(["acme", "globex", "wayne"]))
 def test_a_loop_is_one_tenants_at_any_hour(seed: int, hour: int, tenant: str) -> None:
-    calls = [*month(seed), *loop(MONDAY + hour * HOUR, 3, tenant)]
+    history = Remembered([*month(seed), *loop(MONDAY + hour * HOUR, 3, tenant)])
     for after in (2.5, 3):
-        assert causes(calls, (hour + after) * HOUR) == [("tenant_looping", tenant)]
-    assert causes(calls, (hour + 9) * HOUR) == []
+        assert causes(history, (hour + after) * HOUR) == [("tenant_looping", tenant)]
+    assert causes(history, (hour + 9) * HOUR) == []
 
 
 @settings(max_examples=6, deadline=None)
 @given(seed=seeds, day=st.integers(0, 4))
 def test_a_dearer_model_is_everybodys(seed: int, day: int) -> None:
     since = day * DAY + 9 * HOUR
-    calls = list(shifted(month(seed), MONDAY + since))
-    assert causes(calls, since + 6 * HOUR) == [("platform_shifted", None)]
+    history = Remembered(shifted(month(seed), MONDAY + since))
+    assert causes(history, since + 6 * HOUR) == [("platform_shifted", None)]
 
 
 @settings(max_examples=6, deadline=None)
 @given(seed=seeds, day=st.integers(0, 4))
 def test_calls_that_fail_are_an_integrations(seed: int, day: int) -> None:
     since = day * DAY + 10 * HOUR
-    calls = list(broken(month(seed), MONDAY + since, MONDAY + since + 5 * HOUR))
-    assert causes(calls, since + 4 * HOUR) == [("integration_broken", None)]
-    assert causes(calls, since + 12 * HOUR) == []
+    history = Remembered(broken(month(seed), MONDAY + since, MONDAY + since + 5 * HOUR))
+    assert causes(history, since + 4 * HOUR) == [("integration_broken", None)]
+    assert causes(history, since + 12 * HOUR) == []
 
 
 def test_a_loop_amid_a_dearer_model_is_told_beside_it() -> None:
     since = MONDAY + 9 * HOUR
-    calls = [*shifted(month(5), since), *loop(since + 2 * HOUR, 3)]
-    told = causes(calls, 14 * HOUR)
+    history = Remembered([*shifted(month(5), since), *loop(since + 2 * HOUR, 3)])
+    told = causes(history, 14 * HOUR)
     assert ("tenant_looping", "globex") in told
     assert all(cause in {"tenant_looping", "platform_shifted"} for cause, _ in told)
 
@@ -79,7 +79,7 @@ def test_a_loop_amid_a_dearer_model_is_told_beside_it() -> None:
 def test_more_of_everything_without_a_pattern_is_a_busier_tenant() -> None:
     since = MONDAY + 2 * HOUR
     busy = [Calls(since + n * HOUR, "acme", "chat", 300, 0.12) for n in range(3)]
-    (told,) = found([*month(3), *busy], 5 * HOUR)
+    (told,) = found(Remembered([*month(3), *busy]), 5 * HOUR)
     assert (told.cause, told.subject["tenant_id"]) == ("tenant_busier", "acme")
     assert Decimal(told.figures["actual_cost"]) > Decimal(told.figures["expected_cost"])
     assert told.contributors[0].name == "assistant"
@@ -87,7 +87,7 @@ def test_more_of_everything_without_a_pattern_is_a_busier_tenant() -> None:
 
 def test_cents_and_newcomers_raise_nothing() -> None:
     cents = [Calls(MONDAY + n * HOUR, "acme", "chat", 300, 0.001) for n in range(3)]
-    assert found([*month(3), *cents], 3 * HOUR) == []
+    assert found(Remembered([*month(3), *cents]), 3 * HOUR) == []
     newcomer = [
         Calls(MONDAY - 5 * DAY + n * HOUR, "newcomer", "chat", 2 + n // 10, 0.12)
         for n in range(5 * 24)
@@ -104,9 +104,9 @@ def test_a_batch_of_every_week_is_no_news() -> None:
         for week in range(6)
         for n in range(2)
     ]
-    assert found([*month(3), *weekly], 6 * DAY + 2 * HOUR) == []
+    assert found(Remembered([*month(3), *weekly]), 6 * DAY + 2 * HOUR) == []
     thrice = [each if each.hour < MONDAY else each._replace(calls=2000) for each in weekly]
-    told = causes([*month(3), *thrice], 6 * DAY + 2 * HOUR)
+    told = causes(Remembered([*month(3), *thrice]), 6 * DAY + 2 * HOUR)
     assert ("tenant_busier", "acme") in told
 
 
