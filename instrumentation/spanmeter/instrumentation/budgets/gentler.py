@@ -24,30 +24,28 @@ class Gentler(Exception):
 
     @staticmethod
     def instead(
-        request: "Request", rule: Rule, tokens: Expected, rates: Rates | None, there: int
+        request: "Request", rule: Rule, use: Expected, rates: Rates | None, there: int
     ) -> None:
         """Raises `Gentler` where the budget asks for it, and it can be done; `there` is what the call may use."""
         if rule.action == "clamp":
-            _clamp(request, rule, tokens, rates, there)
+            _clamp(request, rule, use, rates, there)
         elif rule.action == "downgrade":
             _downgrade(request, rule)
 
 
-def _clamp(
-    request: "Request", rule: Rule, tokens: Expected, rates: Rates | None, there: int
-) -> None:
+def _clamp(request: "Request", rule: Rule, use: Expected, rates: Rates | None, there: int) -> None:
     """Bounds the output to what there is enough for."""
     place = _place(request)
     if rates is not None:
-        most = rates.affordable(there, tokens.input)
+        most = rates.affordable(there, use.input, use.units)
     elif rule.metric in {"tokens", "output_tokens"}:
-        most = there // SCALE - (tokens.input if rule.metric == "tokens" else 0)
+        most = there // SCALE - (use.input if rule.metric == "tokens" else 0)
     else:
         return
-    most //= tokens.answers
+    most //= use.answers
     if place is None or request.rewrite is None or most < rule.least_output:
         return
-    if tokens.output is not None and most >= tokens.output:
+    if use.output is not None and most >= use.output:
         return
     body = _with(request.body, place, most)
     request.rewrite(body)
