@@ -33,8 +33,13 @@ LIMITS: Final = (
     ("max_output_tokens",),
     ("max_tokens",),
     ("max_tokens_to_sample",),
+    ("max_gen_len",),
+    ("maxTokens",),
     ("generationConfig", "maxOutputTokens"),
+    ("generationConfig", "max_output_tokens"),
     ("inferenceConfig", "maxTokens"),
+    ("inferenceConfig", "max_new_tokens"),
+    ("textGenerationConfig", "maxTokenCount"),
     ("options", "num_predict"),
 )
 """Where requests bound their output, over all APIs."""
@@ -82,17 +87,18 @@ class Expected(NamedTuple):
 
 def expected(endpoint: Endpoint, body: Mapping[str, Any]) -> Expected:
     """What a request will use."""
-    size, texts, media = _measured(body)
+    content = endpoint.content(body)
+    size, texts, media = _measured(content)
     taken_in = -(-size // BYTES_PER_TOKEN) + OF_TEXT * texts + MEDIA * media
-    units = foreseen_units(endpoint, body)
+    units = foreseen_units(endpoint, content)
     if endpoint.operation in WITHOUT_OUTPUT:
         return Expected(taken_in, 0, units=units)
-    foreseen = foreseen_output(endpoint, body, units)
+    foreseen = foreseen_output(endpoint, content, units)
     if foreseen is not None:
         return Expected(taken_in, foreseen, units=units)
-    answers = body.get("n")
+    answers = content.get("n")
     several = answers if type(answers) is int and answers > 1 else 1
-    return Expected(taken_in, output_limit(body), several, units)
+    return Expected(taken_in, output_limit(content), several, units)
 
 
 def output_limit(body: Mapping[str, Any]) -> int | None:

@@ -35,7 +35,8 @@ class Gentler(Exception):
 
 def _clamp(request: "Request", rule: Rule, use: Expected, rates: Rates | None, there: int) -> None:
     """Bounds the output to what there is enough for."""
-    place = _place(request)
+    content = request.endpoint.content(request.body)
+    place = _place(request, content)
     if rates is not None:
         most = rates.affordable(there, use.input, use.units)
     elif rule.metric in {"tokens", "output_tokens"}:
@@ -47,7 +48,7 @@ def _clamp(request: "Request", rule: Rule, use: Expected, rates: Rates | None, t
         return
     if use.output is not None and most >= use.output:
         return
-    body = _with(request.body, place, most)
+    body = _with(content, place, most)
     request.rewrite(body)
     raise Gentler(request._replace(body=body))
 
@@ -61,10 +62,10 @@ def _downgrade(request: "Request", rule: Rule) -> None:
     raise Gentler(request._replace(model=cheaper, body=body))
 
 
-def _place(request: "Request") -> tuple[str, ...] | None:
+def _place(request: "Request", content: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Where the request bounds its output, or may."""
     for place in LIMITS:
-        outer = request.body if len(place) == 1 else mapping(request.body.get(place[0]))
+        outer = content if len(place) == 1 else mapping(content.get(place[0]))
         if place[-1] in outer:
             return place
     otherwise = request.endpoint.output_limit
