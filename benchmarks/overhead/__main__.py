@@ -42,8 +42,11 @@ GOAL = {"call": 45 / 21, "chunk": 1.5 / 21}
 
 HELD_TO_IT = (OURS, "spanmeter, write-ahead off")
 
-BUDGET_GOAL = 15.0
-"""Microseconds that the check against a budget may take of a call."""
+BUDGET_GOAL = 15 / 21
+"""What the check against a budget may take of a call, in bare spans: 15 µs where a bare span takes 21."""
+
+IN_LOOPS = ("check", "span")
+"""The check and a bare span, each in a loop of its own in one process: between calls it would be lost in their noise."""
 
 CLOCKS = {"caller": "in the call", "process": "in all"}
 
@@ -125,8 +128,17 @@ def take_turns(rows: list[Row], found: dict[str, Figures]) -> None:
     """One round: adds what each took."""
     for kind in GOAL:
         for row in rows:
-            for clock, cost in row.cost(kind).items():
-                found.setdefault(row.name, {}).setdefault((kind, clock), []).append(cost)
+            took(row, kind, found)
+    for row in rows:
+        if row.name == BUDGETED:
+            for kind in IN_LOOPS:
+                took(row, kind, found)
+
+
+def took(row: Row, kind: str, found: dict[str, Figures]) -> None:
+    """Has a row do a batch, and adds what it took."""
+    for clock, cost in row.cost(kind).items():
+        found.setdefault(row.name, {}).setdefault((kind, clock), []).append(cost)
 
 
 def measured(
@@ -165,6 +177,15 @@ def print_goal(kind: str, added: Mapping[str, Mapping[tuple[str, str], float]]) 
             print(f"    {name} adds {ours / span:.3f}, {ours:.1f} µs")
 
 
+def print_check(budgeted: Mapping[tuple[str, str], float]) -> None:
+    """How far the check against a budget is from its goal."""
+    check, span = (budgeted[kind, "caller"] for kind in IN_LOOPS)
+    print(
+        f"goal for a budget: {BUDGET_GOAL:.3f} bare spans, here {BUDGET_GOAL * span:.1f} µs in a loop of each\n"
+        f"    the check takes {check / span:.3f}, {check:.1f} µs"
+    )
+
+
 def main(rounds: int, only: list[str]) -> None:
     """Runs all, or those rows alone whose names begin so, and prints a row for each, and the goal."""
     names = {
@@ -177,7 +198,7 @@ def main(rounds: int, only: list[str]) -> None:
     taken = {name: undisturbed(row) for name, row in found.items()}
     plain = taken.pop(NONE)
     added = {
-        name: {figure: cost - plain[figure] for figure, cost in row.items()}
+        name: {figure: cost - plain[figure] for figure, cost in row.items() if figure in plain}
         for name, row in taken.items()
     }
     print(f"{'CPU µs added':28}" + "".join(f"{'to a ' + kind:>28}" for kind in GOAL))
@@ -187,9 +208,8 @@ def main(rounds: int, only: list[str]) -> None:
     print_row("(the SDK alone)", plain)
     for kind in GOAL:
         print_goal(kind, added)
-    if {OURS, BUDGETED} <= added.keys():
-        check = added[BUDGETED]["call", "caller"] - added[OURS]["call", "caller"]
-        print(f"goal for a budget: {BUDGET_GOAL:.1f} µs a call; it takes {check:.1f} µs")
+    if BUDGETED in taken:
+        print_check(taken[BUDGETED])
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ def told(asked):  # type: ignore[no-untyped-def]
         "ends_in": None,
     }
     wallets = [{**each, **told, **until} for each in asked["wallets"]]
-    per_token = ["0.00000015", "0.0000006"] * 2
-    rates = [{"model": model, "rates": per_token, "currency": "USD"} for model in asked["models"]]
+    cost = {"tokens": ["0.00000015", "0.0000006"] * 2, "units": {}, "currency": "USD"}
+    rates = [{"model": model, "cost": cost} for model in asked["models"]]
     answer = {"version": "1", "lives": 15, "wallets": wallets, "rates": rates}
     if asked["known"] != "1":
         answer["budgets"] = [BUDGET] if budgeted else []

@@ -23,6 +23,9 @@ CALLS = 100
 SHORT, LONG = 50, 450
 """Chunks of two streams: what the longer one takes beyond the shorter is what its further chunks take."""
 
+LOOPS = 2000
+"""Checks, or bare spans, in a batch of nothing else."""
+
 STREAMS = 2
 """Of either length in a batch."""
 
@@ -148,6 +151,29 @@ def instrument(name: str) -> Callable[[], object]:
     return provider.force_flush
 
 
+def check_of_budget() -> Callable[[], object]:
+    """All that a budget adds to a call, without the call."""
+    from spanmeter.instrumentation.budgets.admitting import admitted
+    from spanmeter.instrumentation.clients.openai_completions import ENDPOINTS
+    from spanmeter.instrumentation.identity import identity_in
+    from spanmeter.instrumentation.instrumentor import Request
+
+    body = {"model": "gpt-4o-mini", "messages": MESSAGES}
+    endpoint = ENDPOINTS["POST /chat/completions"]
+    request = Request(endpoint, "openai", "gpt-4o-mini", None, "api.openai.com", 443, body)
+    used = {"gen_ai.usage.input_tokens": 1007, "gen_ai.usage.output_tokens": 53}
+    identity = identity_in()
+
+    def check() -> None:
+        admission = admitted(identity, request)
+        assert admission is not None, "there is no budget"
+        reservation = admission.take()
+        assert reservation is not None, "nothing is lent"
+        reservation.settle(used)
+
+    return check
+
+
 class Bench:
     """The work, and what finishes a batch of it."""
 
@@ -175,6 +201,21 @@ class Bench:
         short, long = costs
         return {clock: (long[clock] - short[clock]) / STREAMS / (LONG - SHORT) for clock in long}
 
+    def check(self) -> Cost:
+        """What a check of a call against its budget takes: deciding, taking an estimate, settling it."""
+        return self._each(check_of_budget())
+
+    def span(self) -> Cost:
+        """What a bare span takes beside it, in such a loop."""
+        return self._each(self._span)
+
+    def _each(self, work: Callable[[], object]) -> Cost:
+        return {clock: taken / LOOPS for clock, taken in self._batch(work, LOOPS).items()}
+
+    def _span(self) -> None:
+        with self._tracer.start_as_current_span("chat gpt-4o-mini", attributes=ATTRIBUTES):
+            pass
+
     def _batch(self, work: Callable[[], object], times: int) -> Cost:
         of_thread, of_process = time.thread_time(), time.process_time()
         for _ in range(times):
@@ -201,9 +242,9 @@ class Bench:
 def main(name: str) -> None:
     """Does batches as long as it is asked for them; the first of each kind, unasked, is not measured."""
     bench = Bench(name)
-    kinds = {"call": bench.call, "chunk": bench.chunk}
-    for measure in kinds.values():
-        measure()
+    kinds = {"call": bench.call, "chunk": bench.chunk, "check": bench.check, "span": bench.span}
+    for kind in ("call", "chunk"):
+        kinds[kind]()
     print("ready", flush=True)
     for line in sys.stdin:
         print(json.dumps(kinds[line.strip()]()), flush=True)

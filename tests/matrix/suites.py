@@ -11,6 +11,7 @@ import sys
 from matrix.environments import ROOT, Version, environment
 
 TESTS = ROOT / "tests" / "unit" / "instrumentation" / "clients"
+OF_BUDGETS = ROOT / "tests" / "integration" / "budgets"
 
 # What the tests themselves need, the SDKs of their fixtures among it.
 NEEDED = (
@@ -52,7 +53,8 @@ def main() -> int:
     for version in VERSIONS:
         print(f"== {version.sdk} {version.version}", flush=True)
         python = environment(version, f"{ROOT}[collector,embedded]")
-        tests = map(str, sorted(TESTS.glob(f"test_{BEGIN.get(version.sdk, version.sdk)}*.py")))
+        begin = f"test_{BEGIN.get(version.sdk, version.sdk)}*.py"
+        tests = map(str, sorted([*TESTS.glob(begin), *OF_BUDGETS.glob(begin)]))
         command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
         failed |= subprocess.run(command, cwd=ROOT, check=False).returncode != 0
     return int(failed)

@@ -18,6 +18,7 @@ import click
 _EXPECTED: Final = (
     ("spanmeter.storage.errors", "StorageError"),
     ("spanmeter.metering.billable_conditions", "RulesError"),
+    ("spanmeter.metering.budgets.budget", "BudgetError"),
     ("spanmeter.metering.statements.course", "TwoCurrencies"),
     ("spanmeter.metering.alerts.fields", "AlertRulesError"),
     ("spanmeter.collector_receiver.server", "CannotListen"),

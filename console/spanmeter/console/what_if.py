@@ -14,7 +14,7 @@ from spanmeter.metering.call_cost import CallCosts
 from spanmeter.metering.called import Called
 from spanmeter.metering.costing import EXACT, NO_MONEY, priced_quantities
 from spanmeter.metering.plans import plan_values
-from spanmeter.metering.plans.event_usage import amount_of, values_of
+from spanmeter.metering.plans.event_usage import amounts_of, values_of
 from spanmeter.metering.plans.plan import Plan, PlanVersion
 from spanmeter.metering.plans.plan_book import Assignment, PlanBook
 from spanmeter.metering.plans.plan_file import PlanError, read_plan
@@ -155,7 +155,7 @@ def _costed(event: UsageEvent, model: str, costs: CallCosts) -> UsageEvent:
 
 
 def _item(event: UsageEvent, wanted: Wanted, sign: int) -> UsageItem:
-    values = values_of(event)
+    values, amounts = values_of(event), amounts_of(event)
     factor = Decimal(sign)
     return UsageItem(
         event.time,
@@ -165,7 +165,7 @@ def _item(event: UsageEvent, wanted: Wanted, sign: int) -> UsageItem:
         sign,
         sign * int(event.cost is None),
         EXACT.multiply(factor, event.cost or NO_MONEY),
-        tuple(EXACT.multiply(factor, amount_of(event, unit)) for unit in wanted.units),
+        tuple(EXACT.multiply(factor, amounts.get(unit, 0)) for unit in wanted.units),
     )
 
 

@@ -51,6 +51,11 @@ def nothing_asked(body: Json) -> Attributes:
     return {}
 
 
+def itself(body: Json) -> Json:
+    """The content of most requests: their body."""
+    return body
+
+
 class Endpoint(NamedTuple):
     """One endpoint of a provider's API.
 
@@ -72,7 +77,8 @@ class Endpoint(NamedTuple):
 
     `framing` is how its streams are cut into events where their content type does not tell.
 
-    `output_limit` is where a request may bound the tokens of its output: names from member to member of its body.
+    `output_limit` is where a request may bound the tokens of its output: names from member to member of its `content`,
+    which is its body, but where that holds JSON within JSON.
     """
 
     operation: str
@@ -88,6 +94,7 @@ class Endpoint(NamedTuple):
     asked: Callable[[Json], Attributes] = nothing_asked
     framing: Callable[[], Framing] | None = None
     output_limit: tuple[str, ...] | None = None
+    content: Callable[[Json], Json] = itself
 
 
 def endpoint_for(endpoints: Mapping[str, Endpoint], method: str, url: str) -> Endpoint | None:

@@ -68,9 +68,15 @@ Begin = Callable[[Request], Call | None]
 def may_begin(begin: Begin, endpoint: Endpoint) -> None:
     """Raises `MissingTenant` or `BudgetExceeded` where a call would be refused: for a session that many are made in,
     or a library that hides what is raised where its requests leave."""
+    session = session_of(endpoint)
     if is_refused():
-        begin(Request(endpoint, "", None, None, "", 0, {}))
-    refuse_session(Request(endpoint, "", None, None, "", 0, {}))
+        begin(session)
+    refuse_session(session)
+
+
+def session_of(endpoint: Endpoint) -> Request:
+    """A call of a session, before anything is known of it."""
+    return Request(endpoint, "", None, None, "", 0, {})
 
 
 class Tap(NamedTuple):

@@ -1,12 +1,13 @@
 """What the provider charges for one call, and the rate or rule that says so."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from spanmeter.metering import attributes as names
 from spanmeter.metering.called import Called
-from spanmeter.metering.costing import NO_MONEY, UNPRICED, Cost, Quantities, cost_of
+from spanmeter.metering.costing import EXACT, NO_MONEY, UNPRICED, Cost, Quantities, cost_of
 from spanmeter.metering.rates import CACHED, MINUTE, Rates
 from spanmeter.metering.token_costs import TokenCosts, token_costs
 from spanmeter.metering.tokens import Tokens
@@ -104,6 +105,17 @@ class CallCosts:
         contract = self._rates.contract_of(tenant)
         found = self._by_token(*_asked(called, at, contract, by_model=False))
         return None if found is None else found[0]
+
+    def unit_prices(
+        self, called: Called, at: datetime, tenant: str | None = None
+    ) -> tuple[dict[str, Decimal], str]:
+        """The prices of one of each unit but tokens, and their currency; none where there is no rate."""
+        asked = _asked(called, at, self._rates.contract_of(tenant), by_model=False)
+        rate = None if (asked.provider, asked.operation) in FREE else self._rate(asked)
+        if rate is None:
+            return {}, CURRENCY
+        others = (each for each in rate.units if not each.unit.endswith("_tokens"))
+        return {each.unit: EXACT.divide(each.price, each.per) for each in others}, rate.currency
 
     def _of(self, asked: _Asked, quantities: Quantities) -> CallCost:
         if (asked.provider, asked.operation) in FREE:

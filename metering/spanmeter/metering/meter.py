@@ -129,6 +129,12 @@ class Meter:
         amount = found.cost.amount
         return None if amount is None else (amount, found.currency)
 
+    def unit_prices(
+        self, called: Called, at: datetime, tenant: str | None
+    ) -> tuple[dict[str, Decimal], str]:
+        """What one of each other unit than tokens costs that a call may use, and the currency."""
+        return self._costs.unit_prices(called, at, tenant)
+
     def _metered(self, span: Span, call: Call, now: datetime) -> UsageEvent:
         attributes, tenant_place = self._attribution.found(call.attributes, span.resource)
         prefixed = _prefixed(attributes)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from spanmeter.metering.budgets.amounts import PriceOf, reached
+from spanmeter.metering.budgets.amounts import reached
 from spanmeter.metering.budgets.book import BudgetBook
 from spanmeter.metering.budgets.budget import Budget
 from spanmeter.metering.budgets.scopes import EACH, counter_of
@@ -13,7 +13,7 @@ from spanmeter.metering.budgets.windows import Span
 from spanmeter.metering.costing import EXACT
 from spanmeter.storage import statements
 from spanmeter.storage.budget_counting import be_alone, count
-from spanmeter.storage.budgets import read_book
+from spanmeter.storage.budgets import book_version, read_book
 from spanmeter.storage.connection import Connection, database_errors
 
 MAX_COUNTERS: Final = 10_000
@@ -46,22 +46,24 @@ class Standing(NamedTuple):
         return reached(self.spent, self.limit, self.budget.thresholds)
 
 
-def counted_book(connection: Connection, price_of: PriceOf | None = None) -> BudgetBook:
-    """All budgets as they are now, when all that is booked by now is counted. Raises DatabaseUnavailable."""
+def counted_book(connection: Connection, known: BudgetBook | None = None) -> BudgetBook:
+    """All budgets as they are now, when all that is booked by now is counted. Raises DatabaseUnavailable.
+
+    `known` is what was read before: where nothing was laid down since, it is not read again.
+    """
     with database_errors():
         while True:
             with connection.transaction():
                 be_alone(connection)
-                book = read_book(connection)
-                if not count(connection, book, price_of):
-                    return book
+                if known is None or known.version != book_version(connection):
+                    known = read_book(connection)
+                if not count(connection, known):
+                    return known
 
 
-def standings(
-    connection: Connection, *, budget: str | None = None, price_of: PriceOf | None = None
-) -> list[Standing]:
+def standings(connection: Connection, *, budget: str | None = None) -> list[Standing]:
     """All counters, or those of one budget; up to `MAX_COUNTERS` of each. Raises DatabaseUnavailable."""
-    book = counted_book(connection, price_of)
+    book = counted_book(connection)
     asked = [
         (each, counter)
         for each in book.budgets.values()

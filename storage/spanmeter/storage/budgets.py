@@ -8,14 +8,15 @@ from typing import Any, Final, NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from spanmeter.metering.budgets.amounts import PriceOf
 from spanmeter.metering.budgets.book import BudgetBook, Increase
-from spanmeter.metering.budgets.budget import OF_TENANT, Budget, BudgetError
+from spanmeter.metering.budgets.budget import OF_TENANT, PRICE, Budget, BudgetError
 from spanmeter.metering.budgets.documents import as_document, read_budget
 from spanmeter.metering.budgets.windows import zone_named
 from spanmeter.storage import statements
 from spanmeter.storage.budget_counting import be_alone, recount
 from spanmeter.storage.connection import Connection, database_errors
+from spanmeter.storage.plans import read_plan_book
+from spanmeter.storage.price_budgets import check_price_budgets
 
 logger = logging.getLogger(__name__)
 
@@ -53,17 +54,11 @@ def read_book(connection: Connection) -> BudgetBook:
     return BudgetBook(version, budgets, zones, increases)
 
 
-def set_budget(
-    connection: Connection, budget: Budget, set_by: str, price_of: PriceOf | None = None
-) -> bool:
+def set_budget(connection: Connection, budget: Budget, set_by: str) -> bool:
     """Put the budget in force, for what was used of its windows until now too; whether that is anything new.
 
-    Raises BudgetError for the metric `price` without plans to tell it, DatabaseUnavailable.
+    Raises BudgetError where it is on price, and a plan does not tell that call by call; DatabaseUnavailable.
     """
-    if budget.metric == "price" and price_of is None:
-        raise BudgetError(
-            f"budget {budget.name!r}: there are no plans to tell prices by: count by cost"
-        )
     definition = as_document(budget)
     with database_errors(), connection.transaction():
         be_alone(connection)
@@ -72,8 +67,10 @@ def set_budget(
             return False
         values = {"budget": budget.name, "definition": Jsonb(definition), "set_by": set_by}
         connection.execute(_SQL["add_version"], values)
+        if budget.metric == PRICE:
+            check_price_budgets(connection, read_plan_book(connection))
         if before is None or any(before.get(each) != definition[each] for each in COUNTED_BY):
-            _count_anew(connection, budget.name, price_of)
+            _count_anew(connection, budget.name)
     return True
 
 
@@ -96,9 +93,7 @@ def budget_history(connection: Connection, name: str) -> list[BudgetVersion]:
         return [BudgetVersion._make(row) for row in connection.execute(_SQL["history"], (name,))]
 
 
-def set_time_zone(
-    connection: Connection, tenant: str, zone: str, set_by: str, price_of: PriceOf | None = None
-) -> bool:
+def set_time_zone(connection: Connection, tenant: str, zone: str, set_by: str) -> bool:
     """Say where a tenant's days begin, for budgets in the tenant's time zone; whether that is anything new.
 
     Raises BudgetError for what is no time zone, DatabaseUnavailable.
@@ -114,7 +109,7 @@ def set_time_zone(
         connection.execute(_SQL["add_zone"], {"tenant": tenant, "zone": zone, "set_by": set_by})
         for budget in read_book(connection).budgets.values():
             if budget.timezone == OF_TENANT:
-                _count_anew(connection, budget.name, price_of)
+                _count_anew(connection, budget.name)
     return True
 
 
@@ -154,10 +149,10 @@ def _zones(connection: Connection) -> dict[str, str]:
     return dict(connection.execute(_SQL["zones"]).fetchall())
 
 
-def _count_anew(connection: Connection, name: str, price_of: PriceOf | None) -> None:
+def _count_anew(connection: Connection, name: str) -> None:
     connection.execute(_SQL["drop_counters"], (name,))
     connection.execute(_SQL["drop_leases"], (name,))
-    recount(connection, read_book(connection), name, price_of)
+    recount(connection, read_book(connection), name)
 
 
 def _definition(connection: Connection, name: str) -> Mapping[str, Any] | None:

@@ -11,6 +11,7 @@ from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection, database_errors
 from spanmeter.storage.definitions import one_at_a_time
 from spanmeter.storage.errors import StorageError
+from spanmeter.storage.price_budgets import check_price_budgets
 
 _SQL = statements.load("plans")
 
@@ -64,7 +65,7 @@ def set_plan(
     """Record a version of a plan, in force from a moment on; return it, and whether it is a new one.
 
     The text that was recorded last is not recorded again, unless it is to be in force from earlier on. Raises
-    PlanError, DatabaseUnavailable.
+    PlanError, BudgetError where a budget on price cannot hold with it, DatabaseUnavailable.
     """
     plan = read_plan(text)
     with one_at_a_time(connection):
@@ -79,6 +80,7 @@ def set_plan(
             "note": note,
         }
         row = connection.execute(_SQL["add"], told).fetchone()
+        check_price_budgets(connection, read_plan_book(connection))
     if row is None:
         raise AssertionError("an INSERT of one row returns it")
     return RecordedPlan._make(row), True
@@ -112,7 +114,7 @@ def assign(
 ) -> None:
     """Give a tenant a plan from a moment on, or without a tenant everybody who has none; without a plan, end that.
 
-    Raises UnknownPlan, DatabaseUnavailable.
+    Raises UnknownPlan, BudgetError where a budget on price cannot hold with it, DatabaseUnavailable.
     """
     with one_at_a_time(connection):
         if plan is not None and latest_version(connection, plan) is None:
@@ -125,6 +127,7 @@ def assign(
             "note": note,
         }
         connection.execute(_SQL["assign"], told)
+        check_price_budgets(connection, read_plan_book(connection))
 
 
 def read_plan_book(connection: Connection) -> PlanBook:

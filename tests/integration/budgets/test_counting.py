@@ -210,8 +210,3 @@ def test_an_increase_holds_for_its_time_and_its_counter(plain_dsn: str) -> None:
             increase(connection, "c", None, Decimal(2), later, "test")
     assert standing(plain_dsn, "b", tenant_id="acme").limit == Decimal(8)
     assert standing(plain_dsn, "b", tenant_id="globex").limit == Decimal(3)
-
-
-def test_prices_need_plans(plain_dsn: str) -> None:
-    with connect(plain_dsn) as connection, pytest.raises(BudgetError, match="no plans"):
-        set_budget(connection, Budget(name="b", scope={}, limit=Decimal(1), metric="price"), "test")

@@ -12,6 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -69,6 +70,15 @@ def _answered(guard: Guard) -> None:
         assert guard.answered.wait_for(lambda: guard.begun > before, 60)
 
 
+def _invoke_claude(client: Any) -> None:
+    asked = {**json.loads(bedrock_calls.CLAUDE_BODY), "max_tokens": 90_000}
+    bedrock_calls.invoke(client, body=json.dumps(asked).encode())
+
+
+def _invoke_llama(client: Any) -> None:
+    bedrock_calls.invoke(client, modelId=bedrock_calls.LLAMA, body=bedrock_calls.LLAMA_BODY)
+
+
 CLAMPED: Mapping[str, tuple[Call, tuple[str, ...]]] = {
     "openai": (ask, ("max_completion_tokens",)),
     "openai, old name": (partial(ask, max_tokens=90_000), ("max_tokens",)),
@@ -88,6 +98,8 @@ CLAMPED: Mapping[str, tuple[Call, tuple[str, ...]]] = {
         ("generationConfig", "maxOutputTokens"),
     ),
     "bedrock": (_of(bedrock_client, bedrock_calls.converse), ("inferenceConfig", "maxTokens")),
+    "bedrock, invoked": (_of(bedrock_client, _invoke_claude), ("max_tokens",)),
+    "bedrock, another maker's": (_of(bedrock_client, _invoke_llama), ("max_gen_len",)),
 }
 
 
@@ -139,6 +151,27 @@ def test_a_cheaper_model_is_asked_instead(
     assert recorder.only()[names.REQUEST_MODEL] == "gpt-5-mini"
     with pytest.raises(BudgetExceeded):
         ask(provider, model="gpt-5.1")
+
+
+def test_another_model_is_given_the_same_document(
+    lay_down: Laid, make_guard: MakeGuard, provider: SimulatedProvider, recorder: Recorder
+) -> None:
+    opus = "us.anthropic.claude-opus-4-5-20251101-v1:0"
+    lay_down(
+        *("acme", "1500"),
+        metric="output_tokens",
+        scope={"tenant.id": "acme", names.REQUEST_MODEL: opus},
+        action="downgrade",
+        models={opus: bedrock_calls.HAIKU},
+    )
+    lay_down("all", "900", metric="output_tokens", action="clamp")
+    make_guard()
+    asked = json.dumps({**json.loads(bedrock_calls.CLAUDE_BODY), "max_tokens": 90_000})
+    with usage(tenant_id="acme"), bedrock_client(provider) as client:
+        bedrock_calls.invoke(client, modelId=opus, body=asked)
+    (request,) = provider.requests
+    assert bedrock_calls.HAIKU in unquote(request.path)
+    assert json.loads(request.body) == {**json.loads(asked), "max_tokens": 900}
 
 
 def test_a_call_is_held_until_there_is_room(

@@ -136,11 +136,20 @@ def test_rates_are_those_of_the_models(collector: Collector) -> None:
     _, answer = ask(collector, {**ASK, "models": models})
     known, unknown = answer["rates"]
     # 2.50 and 10 dollars a million tokens.
-    assert (known["rates"], known["currency"]) == (
-        *(["0.0000025", "0.00001"] * 2,),
-        "USD",
-    )
-    assert (unknown["rates"], unknown["currency"]) == (None, None)
+    assert known["cost"]["tokens"] == ["0.0000025", "0.00001"] * 2
+    assert known["cost"]["currency"] == "USD"
+    assert unknown["cost"] is None
+    # Nobody asks for prices.
+    assert "price" not in known
+
+
+def test_rates_of_what_is_no_token(collector: Collector) -> None:
+    models = [["openai", "speech", "tts-1", None], ["perplexity", "chat", "sonar", None]]
+    _, answer = ask(collector, {**ASK, "models": models})
+    speech, search = (each["cost"]["units"] for each in answer["rates"])
+    # 15 dollars a million characters, and 12 a thousand requests.
+    assert speech == {"input_characters": "0.000015"}
+    assert search["requests"] == "0.012"
 
 
 def test_counters_that_a_budget_does_not_have_are_not_lent(

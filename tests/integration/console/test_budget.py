@@ -112,7 +112,6 @@ def test_what_waits_for_approval_is_decided(run: Callable[..., str], plain_dsn: 
         (("set", "b", "--limit", "1"), 2, "budget 'b' has no scope"),
         (("set", "b", "--scope", "tenant", "--limit", "1"), 2, "is no NAME=VALUE"),
         (("set", "b", "--scope", "tenant=a", "--limit", "much"), 2, "limit is 'much'"),
-        (("set", "b", "--scope", "tenant=a", "--limit", "1", "--metric", "price"), 2, "no plans"),
         (("increase", "b", "1"), 1, "no budget 'b'"),
         (("increase", "b", "1", "--for", "ever"), 2, "is no period"),
         (("show", "b"), 1, "no budget 'b'"),
@@ -128,3 +127,19 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     assert done.returncode == code
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_plan_that_a_budget_on_price_cannot_be_counted_by_is_refused(
+    run: Callable[..., str], spanmeter: Run, plain_dsn: str, tmp_path: Path
+) -> None:
+    run("set", "paid", "--scope", "tenant=acme", "--limit", "5", "--metric", "price")
+    file = tmp_path / "pro.toml"
+    price = '[[charge]]\nname = "calls"\nunit = "requests"\nprice = 0.5\n'
+    file.write_text(f'plan = "pro"\ncurrency = "USD"\n{price}')
+    for arguments in (["set", str(file), "--from", "2026-01-01"], ["assign", "acme", "pro"]):
+        assert spanmeter("plan", *arguments, "--dsn", plain_dsn).returncode == 0
+    file.write_text(f'plan = "pro"\ncurrency = "USD"\n{price}included = 10\n')
+    refused = spanmeter("plan", "set", str(file), "--dsn", plain_dsn)
+    assert refused.returncode == 1
+    assert "budget 'paid' is on price" in refused.stderr
+    assert "charge 'calls' includes some of each period" in refused.stderr

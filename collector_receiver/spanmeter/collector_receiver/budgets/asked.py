@@ -9,9 +9,9 @@ from uuid import UUID
 
 from spanmeter.collector_receiver.refusals import Unusable
 from spanmeter.metering.budgets.budget import BudgetError
+from spanmeter.metering.budgets.call_rates import Model
 from spanmeter.metering.budgets.documents import decimal
 from spanmeter.metering.budgets.scopes import MAX_DIMENSIONS, MAX_VALUE, values_of
-from spanmeter.metering.budgets.token_rates import Model
 from spanmeter.storage.budget_leasing import HeldLease
 
 MAX_BYTES: Final = 1024 * 1024

@@ -94,15 +94,13 @@ class Counted:
 
     def _counted(self, connection: Connection) -> BudgetBook:
         with self._counting:
-            known = self._book
+            counted_at, book = self._book or (0.0, None)
             now = time.monotonic()
-            if (
-                known is None
-                or now - known[0] > FRESH
-                or known[1].version != book_version(connection)
-            ):
-                known = self._book = (now, counted_book(connection))
-            return known[1]
+            is_fresh = book is not None and now - counted_at <= FRESH
+            if book is None or not is_fresh or book.version != book_version(connection):
+                book = counted_book(connection, book)
+                self._book = (now, book)
+            return book
 
     def _round(self) -> None:
         try:

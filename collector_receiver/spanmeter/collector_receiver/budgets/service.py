@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from spanmeter.collector_receiver.budgets.asked import Asked, Wallet, read
 from spanmeter.collector_receiver.budgets.counted import Counted
@@ -15,15 +15,17 @@ from spanmeter.collector_receiver.refusals import Refused, TryAgain
 from spanmeter.collector_receiver.sender import Sender
 from spanmeter.metering import attributes as names
 from spanmeter.metering.budgets.book import BudgetBook
-from spanmeter.metering.budgets.budget import Budget
+from spanmeter.metering.budgets.budget import PRICE, Budget
+from spanmeter.metering.budgets.call_rates import CallRates, Model, TokenRates, cost_rates
 from spanmeter.metering.budgets.documents import as_document
+from spanmeter.metering.budgets.price_rates import price_rates
 from spanmeter.metering.budgets.scopes import EACH, values_of
-from spanmeter.metering.budgets.token_rates import Model, token_rates
 from spanmeter.metering.meter import Meter
 from spanmeter.storage.budget_approvals import ask_for_approval
 from spanmeter.storage.budget_leasing import LIVING, Lent, Wanted, lend
 from spanmeter.storage.connection import Connection
 from spanmeter.storage.errors import StorageError
+from spanmeter.storage.plans import read_plan_book
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +68,9 @@ class BudgetService:
                 for wallet in asked.wallets
                 if (lent := _lent(connection, book, asked.holder, wallet, tenants)) is not None
             ],
-            "rates": [self._rates(model) for model in asked.models if _is_open(model, tenants)],
+            "rates": self._rates(
+                connection, book, [each for each in asked.models if _is_open(each, tenants)]
+            ),
         }
         if asked.known != version:
             answer["budgets"] = [
@@ -86,14 +90,38 @@ class BudgetService:
                 )
         return answer
 
-    def _rates(self, model: Model) -> Mapping[str, Any]:
-        found = token_rates(self._meter(), model, datetime.now(UTC))
-        rates = None if found is None else [_exact(each) for each in found[:4]]
-        return {
-            "model": list(model),
-            "rates": rates,
-            "currency": None if found is None else found.currency,
-        }
+    def _rates(
+        self, connection: Connection, book: BudgetBook, models: Iterable[Model]
+    ) -> list[Mapping[str, Any]]:
+        """Those of each model, at cost, and at the price of the tenant's plan where any budget is on price."""
+        now, meter, plans = datetime.now(UTC), self._meter(), None
+        told: list[Mapping[str, Any]] = []
+        for model in models:
+            cost = cost_rates(meter, model, now)
+            rates: dict[str, Any] = {"model": list(model), "cost": _rates(cost)}
+            if any(budget.metric == PRICE for budget in book.budgets.values()):
+                plans = read_plan_book(connection) if plans is None else plans
+                version = plans.in_force(model.tenant, now) if model.tenant else None
+                price = (
+                    _NOTHING_CHARGED if version is None else price_rates(version.plan, model, cost)
+                )
+                rates["price"] = _rates(price)
+            told.append(rates)
+        return told
+
+
+_NOTHING_CHARGED: Final = CallRates(TokenRates(), {}, "")
+"""The prices of who has no plan; they are of no currency."""
+
+
+def _rates(rates: CallRates | None) -> Mapping[str, Any] | None:
+    if rates is None:
+        return None
+    return {
+        "tokens": [_exact(each) for each in rates.tokens],
+        "units": {unit: _exact(each) for unit, each in rates.units.items()},
+        "currency": rates.currency,
+    }
 
 
 def _lent(

@@ -210,9 +210,9 @@ class Admission:
         return not self.request.provider
 
     @property
-    def _tokens(self) -> Expected:
+    def _use(self) -> Expected:
         if self._expected is None:
-            self._expected = expected(self.request.endpoint.operation, self.request.body)
+            self._expected = expected(self.request.endpoint, self.request.body)
         return self._expected
 
     @property
@@ -223,35 +223,34 @@ class Admission:
         """Takes from one budget. Raises `Waits`, `Gentler`, `BudgetExceeded`."""
         rule = matched.rule
         wallet = self._guard.wallet(matched)
-        rates, fixed = None, 0
+        rates = None
         if rule.costs and not self._is_session:
             found = self._rates(matched, wallet)
             if found is None:
                 return
             rates = found
             if rates.currency is None:
-                rates, fixed = self._stand_in(matched)
+                rates = self._stand_in(matched)
             elif rates.currency != rule.currency:
                 # Money of other currencies is none of this budget.
                 return
-        amount = LEAST if self._is_session else self._tokens.amount(rule, rates)
-        amount = max(LEAST, fixed + amount)
+        amount = LEAST if self._is_session else max(LEAST, self._use.amount(rule, rates))
         if rule.per_request is not None and amount > rule.per_request:
-            self._refuse(matched, wallet, amount, rates, fixed, most=rule.per_request)
+            self._refuse(matched, wallet, amount, rates, most=rule.per_request)
         lease = wallet.take(amount)
         if lease is not None:
-            taken.append(Taken(wallet, lease, amount, rule, rates, fixed))
+            taken.append(Taken(wallet, lease, amount, rule, rates))
         elif rule.action == "notify":
             self._told_of(wallet, amount, over)
         else:
-            self._come_short(matched, wallet, amount, rates, fixed)
+            self._come_short(matched, wallet, amount, rates)
 
     def _rates(self, matched: Matched, wallet: Wallet) -> Rates | None:
         """Those of the model; None: they cannot be known, and the call goes on."""
         request = self.request
         tenant = self._identity.get(names.TENANT_ID)
         model = (request.provider, request.endpoint.operation, request.model or "", tenant)
-        found = self._guard.rates.of(model)
+        found = self._guard.rates.of(model, matched.rule.metric)
         if found is not None:
             return found
         if matched.rule.action == "notify":
@@ -262,14 +261,14 @@ class Admission:
         self._fail(matched)
         return None
 
-    def _stand_in(self, matched: Matched) -> tuple[Rates, int]:
+    def _stand_in(self, matched: Matched) -> Rates:
         rule = matched.rule
         if rule.unpriced is None:
             model = self.request.model or "the model"
             raise BudgetExceeded(
                 rule.name, matched.whose, reason=f"refuses {model}, which has no rate"
             )
-        return rule.unpriced, rule.unpriced_request
+        return rule.unpriced
 
     def _told_of(self, wallet: Wallet, amount: int, over: list[str]) -> None:
         """Of a budget that lets all calls go: it is asked for more in the background."""
@@ -279,7 +278,7 @@ class Admission:
         self._guard.hurry()
 
     def _come_short(
-        self, matched: Matched, wallet: Wallet, amount: int, rates: Rates | None, fixed: int
+        self, matched: Matched, wallet: Wallet, amount: int, rates: Rates | None
     ) -> None:
         """There is not enough here. Raises; or returns, where the call may go on all the same."""
         if not self._is_answered(wallet, amount):
@@ -294,7 +293,7 @@ class Admission:
                 self._fail(matched)
                 return
             raise Waits
-        self._refuse(matched, wallet, amount, rates, fixed)
+        self._refuse(matched, wallet, amount, rates)
 
     def _is_answered(self, wallet: Wallet, amount: int) -> bool:
         """Whether the collector has said how much is left since this call waits for it."""
@@ -332,13 +331,12 @@ class Admission:
         wallet: Wallet,
         amount: int,
         rates: Rates | None,
-        fixed: int,
         most: int | None = None,
     ) -> None:
         """Raises `BudgetExceeded`, or `Gentler` with what can be made instead. `most` is what one request may use."""
         rule = matched.rule
         there = wallet.available if most is None else most
-        Gentler.instead(self.request, rule, self._tokens, rates, there - fixed)
+        Gentler.instead(self.request, rule, self._use, rates, there)
         if rule.action == "approve" and most is None:
             self._guard.ask_for_approval(matched, amount)
         if rule.action != "notify":

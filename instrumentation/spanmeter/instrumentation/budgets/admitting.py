@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from spanmeter.instrumentation.budgets.admission import Admission
 from spanmeter.instrumentation.budgets.shared import shared
-from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.errors import SpanmeterError
+from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.identity import identity_in
 
 if TYPE_CHECKING:
@@ -39,11 +40,26 @@ def admitted(identity: Mapping[str, str], request: "Request") -> Admission | Non
 
 @guarded
 def refuse_session(request: "Request") -> None:
-    """Raises `BudgetExceeded` where there is nothing left for a session's first call. It may block for as long as a
-    call may wait for the collector: sessions are opened rarely."""
+    """Raises `BudgetExceeded` where there is nothing left for a call of a session, of which no more is known. It may
+    block for as long as a call may wait for the collector: sessions are opened rarely."""
     admission = admitted(identity_in(), request)
     if admission is not None:
         try:
             admission.wait()
         finally:
             admission.give_up()
+
+
+async def refuse_session_async(request: "Request") -> None:
+    """The same, while others run."""
+    admission = admitted(identity_in(), request)
+    if admission is None:
+        return
+    try:
+        await admission.wait_async()
+    except SpanmeterError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - as of `guarded`, which awaits nothing
+        report("refuse_session_async", exc)
+    finally:
+        admission.give_up()

@@ -3,16 +3,19 @@
 Input is not tokenized, which takes milliseconds for a long prompt: a token is taken for three bytes of UTF-8. English
 averages four to five bytes a token, code and JSON some three, Chinese and Japanese three or more: it errs on the side
 of too much, and what is too much comes back when the provider has counted. What is no text (an image, sound, a file)
-is taken for `MEDIA` tokens. Output is what the request bounds it to, or what the budget says.
+is taken for `MEDIA` tokens. Output is what the request bounds it to, or what the budget says; what is no text of it is
+foreseen as far as the request tells.
 """
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Any, Final, NamedTuple, cast
 
 from spanmeter.instrumentation.budgets.amounts import SCALE
-from spanmeter.instrumentation.budgets.policy import Rule
-from spanmeter.instrumentation.budgets.rates import Rates
-from spanmeter.instrumentation.endpoint import mapping
+from spanmeter.instrumentation.budgets.foreseeing import Units, foreseen_output, foreseen_units
+from spanmeter.instrumentation.budgets.policy import UNIT, Rule
+from spanmeter.instrumentation.budgets.rates import NO_UNITS, Rates
+from spanmeter.instrumentation.endpoint import Endpoint, mapping
 from spanmeter.metering import attributes as names
 
 BYTES_PER_TOKEN: Final = 3
@@ -30,25 +33,38 @@ LIMITS: Final = (
     ("max_output_tokens",),
     ("max_tokens",),
     ("max_tokens_to_sample",),
+    ("max_gen_len",),
+    ("maxTokens",),
     ("generationConfig", "maxOutputTokens"),
+    ("generationConfig", "max_output_tokens"),
     ("inferenceConfig", "maxTokens"),
+    ("inferenceConfig", "max_new_tokens"),
+    ("textGenerationConfig", "maxTokenCount"),
     ("options", "num_predict"),
 )
 """Where requests bound their output, over all APIs."""
 
 WITHOUT_OUTPUT: Final = frozenset(
-    {names.EMBEDDINGS, names.RERANK, names.MODERATION, names.CLASSIFICATION}
+    {
+        names.EMBEDDINGS,
+        names.RERANK,
+        names.MODERATION,
+        names.CLASSIFICATION,
+        names.OCR,
+        names.VIDEO_GENERATION,
+    }
 )
 """Operations that make no tokens."""
 
 
 class Expected(NamedTuple):
-    """Tokens. `output` None: the request does not bound it."""
+    """Tokens, and amounts of other units. `output` None: the request does not bound it."""
 
     input: int
     output: int | None
     answers: int = 1
     """How many answers are asked for; each may use that much."""
+    units: Units = NO_UNITS
 
     def made(self, otherwise: int) -> int:
         """Tokens of output, with what to take where the request does not say."""
@@ -58,25 +74,31 @@ class Expected(NamedTuple):
         """What that comes to in the metric of a budget, at these rates if it is one of money."""
         made = self.made(rule.output_tokens)
         if rates is not None:
-            return rates.cost(self.input, made)
+            return rates.cost(self.input, made, self.units)
         counts = {
             "requests": 1,
             "tokens": self.input + made,
             "input_tokens": self.input,
             "output_tokens": made,
         }
-        return counts.get(rule.metric, 0) * SCALE
+        of_unit = self.units.get(rule.metric.removeprefix(UNIT), 0)
+        return ceil(counts.get(rule.metric, of_unit) * SCALE)
 
 
-def expected(operation: str, body: Mapping[str, Any]) -> Expected:
+def expected(endpoint: Endpoint, body: Mapping[str, Any]) -> Expected:
     """What a request will use."""
-    size, texts, media = _measured(body)
+    content = endpoint.content(body)
+    size, texts, media = _measured(content)
     taken_in = -(-size // BYTES_PER_TOKEN) + OF_TEXT * texts + MEDIA * media
-    if operation in WITHOUT_OUTPUT:
-        return Expected(taken_in, 0)
-    answers = body.get("n")
+    units = foreseen_units(endpoint, content)
+    if endpoint.operation in WITHOUT_OUTPUT:
+        return Expected(taken_in, 0, units=units)
+    foreseen = foreseen_output(endpoint, content, units)
+    if foreseen is not None:
+        return Expected(taken_in, foreseen, units=units)
+    answers = content.get("n")
     several = answers if type(answers) is int and answers > 1 else 1
-    return Expected(taken_in, output_limit(body), several)
+    return Expected(taken_in, output_limit(content), several, units)
 
 
 def output_limit(body: Mapping[str, Any]) -> int | None:

@@ -24,32 +24,31 @@ class Gentler(Exception):
 
     @staticmethod
     def instead(
-        request: "Request", rule: Rule, tokens: Expected, rates: Rates | None, there: int
+        request: "Request", rule: Rule, use: Expected, rates: Rates | None, there: int
     ) -> None:
         """Raises `Gentler` where the budget asks for it, and it can be done; `there` is what the call may use."""
         if rule.action == "clamp":
-            _clamp(request, rule, tokens, rates, there)
+            _clamp(request, rule, use, rates, there)
         elif rule.action == "downgrade":
             _downgrade(request, rule)
 
 
-def _clamp(
-    request: "Request", rule: Rule, tokens: Expected, rates: Rates | None, there: int
-) -> None:
+def _clamp(request: "Request", rule: Rule, use: Expected, rates: Rates | None, there: int) -> None:
     """Bounds the output to what there is enough for."""
-    place = _place(request)
+    content = request.endpoint.content(request.body)
+    place = _place(request, content)
     if rates is not None:
-        most = rates.affordable(there, tokens.input)
+        most = rates.affordable(there, use.input, use.units)
     elif rule.metric in {"tokens", "output_tokens"}:
-        most = there // SCALE - (tokens.input if rule.metric == "tokens" else 0)
+        most = there // SCALE - (use.input if rule.metric == "tokens" else 0)
     else:
         return
-    most //= tokens.answers
+    most //= use.answers
     if place is None or request.rewrite is None or most < rule.least_output:
         return
-    if tokens.output is not None and most >= tokens.output:
+    if use.output is not None and most >= use.output:
         return
-    body = _with(request.body, place, most)
+    body = _with(content, place, most)
     request.rewrite(body)
     raise Gentler(request._replace(body=body))
 
@@ -63,10 +62,10 @@ def _downgrade(request: "Request", rule: Rule) -> None:
     raise Gentler(request._replace(model=cheaper, body=body))
 
 
-def _place(request: "Request") -> tuple[str, ...] | None:
+def _place(request: "Request", content: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Where the request bounds its output, or may."""
     for place in LIMITS:
-        outer = request.body if len(place) == 1 else mapping(request.body.get(place[0]))
+        outer = content if len(place) == 1 else mapping(content.get(place[0]))
         if place[-1] in outer:
             return place
     otherwise = request.endpoint.output_limit

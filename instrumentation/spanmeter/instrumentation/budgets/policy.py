@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from spanmeter.instrumentation.budgets.amounts import rounded_down, rounded_up
-from spanmeter.instrumentation.budgets.rates import Rates
+from spanmeter.instrumentation.budgets.rates import REQUESTS, Rates
 from spanmeter.metering import attributes as names
 
 EACH: Final = "*"
+UNIT: Final = "unit:"
+"""Before the name of a unit, as a metric."""
+
 OF_MILLION: Final = 1_000_000
 REMEMBERED: Final = 10_000
 """Combinations of dimensions that are remembered with what they fall under."""
@@ -28,7 +31,6 @@ class Rule(NamedTuple):
     fails_closed: bool
     per_request: int | None
     unpriced: Rates | None
-    unpriced_request: int
     output_tokens: int
     max_wait: float
     least_output: int
@@ -42,13 +44,12 @@ class Rule(NamedTuple):
     @property
     def unit(self) -> str:
         """What its amounts are of."""
-        return self.currency if self.costs else self.metric.removeprefix("unit:").replace("_", " ")
+        return self.currency if self.costs else self.metric.removeprefix(UNIT).replace("_", " ")
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Rule":
         """A budget as the collector tells of it."""
         per_request, unpriced = told["per_request"], told["unpriced"]
-        rates, of_request = (None, 0) if unpriced == "refuse" else _stand_in(unpriced, told)
         return cls(
             name=told["name"],
             scope=told["scope"],
@@ -57,8 +58,7 @@ class Rule(NamedTuple):
             action=told["action"],
             fails_closed=told["fail"] == "closed",
             per_request=None if per_request is None else rounded_down(per_request),
-            unpriced=rates,
-            unpriced_request=of_request,
+            unpriced=None if unpriced == "refuse" else _stand_in(unpriced, told),
             output_tokens=int(told["output_tokens"]),
             max_wait=float(told["max_wait"]),
             least_output=int(told["least_output"]),
@@ -66,14 +66,14 @@ class Rule(NamedTuple):
         )
 
 
-def _stand_in(unpriced: Mapping[str, str], told: Mapping[str, Any]) -> tuple[Rates, int]:
-    """The rates of what is unpriced, per token, and what a request counts as beside."""
+def _stand_in(unpriced: Mapping[str, str], told: Mapping[str, Any]) -> Rates:
+    """The rates of what is unpriced."""
     taken_in, made = (
         -(-rounded_up(unpriced[member]) // OF_MILLION)
         for member in ("input_per_million", "output_per_million")
     )
-    rates = Rates(taken_in, made, taken_in, made, told["currency"])
-    return rates, rounded_up(unpriced["per_request"])
+    units = {REQUESTS: rounded_up(unpriced["per_request"])}
+    return Rates(taken_in, made, taken_in, made, told["currency"], units)
 
 
 class Matched(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from spanmeter.instrumentation.budgets.amounts import SCALE
-from spanmeter.instrumentation.budgets.policy import Rule
+from spanmeter.instrumentation.budgets.policy import UNIT, Rule
 from spanmeter.instrumentation.budgets.rates import Rates
 from spanmeter.instrumentation.budgets.wallets import Lease, Wallet
 from spanmeter.instrumentation.guard import guarded
@@ -13,15 +13,13 @@ from spanmeter.metering import attributes as names
 
 
 class Taken(NamedTuple):
-    """From one budget. `rates` are those that the estimate was made at, for budgets of money, and `fixed` is what a
-    request costs beside its tokens."""
+    """From one budget. `rates` are those that the estimate was made at, for budgets of money."""
 
     wallet: Wallet
     lease: Lease
     amount: int
     rule: Rule
     rates: Rates | None
-    fixed: int = 0
 
 
 class Reservation:
@@ -49,8 +47,8 @@ class Reservation:
     def settle(self, attributes: Mapping[str, Any]) -> None:
         """The attempt has ended, and used what its record says: the rest is free again."""
         taken, self._taken = self._taken, []
-        for wallet, lease, amount, rule, rates, fixed in taken:
-            wallet.settle(lease, amount, fixed + used(rule, rates, attributes))
+        for wallet, lease, amount, rule, rates in taken:
+            wallet.settle(lease, amount, used(rule, rates, attributes))
 
     @guarded
     def release(self) -> None:
@@ -72,7 +70,7 @@ def used(rule: Rule, rates: Rates | None, attributes: Mapping[str, Any]) -> int:
     taken_in: int = attributes.get(names.INPUT_TOKENS, 0)
     made: int = attributes.get(names.OUTPUT_TOKENS, 0)
     if rates is not None:
-        return rates.cost(taken_in, made)
+        return rates.cost(taken_in, made, _units(rates, attributes))
     counts: dict[str, int] = {
         # Failed ones too: the ledger counts them.
         "requests": 1,
@@ -80,9 +78,15 @@ def used(rule: Rule, rates: Rates | None, attributes: Mapping[str, Any]) -> int:
         "input_tokens": taken_in,
         "output_tokens": made,
     }
-    unit = names.quantity(rule.metric.removeprefix("unit:"))
+    unit = names.quantity(rule.metric.removeprefix(UNIT))
     other: float = attributes.get(unit, 0)
     return int(counts.get(rule.metric, other) * SCALE)
+
+
+def _units(rates: Rates, attributes: Mapping[str, Any]) -> Mapping[str, float]:
+    """What else a record says was used, of what has a price."""
+    found = ((unit, attributes.get(names.quantity(unit))) for unit in rates.units)
+    return {unit: amount for unit, amount in found if amount is not None}
 
 
 class ReservedRecording:

@@ -5,14 +5,18 @@ InvokeModelWithBidirectionalStream is not among them: botocore leaves it out of 
 it needs HTTP/2. CountTokens costs nothing.
 """
 
-import json
-from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from spanmeter.instrumentation.botocore_transport import patch_aiobotocore, patch_botocore
 from spanmeter.instrumentation.budgets.rewriting import Rewriting
 from spanmeter.instrumentation.clients.bedrock_guardrails import GUARDED, STARTED
+from spanmeter.instrumentation.clients.bedrock_invoked import (
+    InvokedRewriting,
+    content_of,
+    output_limit_of,
+    prompt_of_invoked,
+)
 from spanmeter.instrumentation.clients.bedrock_usage import (
     CONVERSE,
     INVOKE,
@@ -21,7 +25,7 @@ from spanmeter.instrumentation.clients.bedrock_usage import (
     read_headers,
     read_invoked_and_model,
 )
-from spanmeter.instrumentation.endpoint import Endpoint, Json, mapping, no_texts
+from spanmeter.instrumentation.endpoint import Endpoint, no_texts
 from spanmeter.instrumentation.instrumentor import (
     Arguments,
     ClientInstrumentor,
@@ -33,6 +37,9 @@ from spanmeter.instrumentation.texts import prompt_of
 from spanmeter.metering import attributes as names
 
 SERVICE: Final = "bedrock-runtime"
+
+INVOKED: Final = "InvokeModel"
+"""What the names of operations begin with that take a model's own document."""
 
 GEOGRAPHIES: Final = frozenset(
     {"us", "us-gov", "eu", "apac", "jp", "au", "ca", "sa", "uk", "global"}
@@ -69,7 +76,8 @@ def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         body.clear()
         body.update(changed)
 
-    rewriting = Rewriting(put, "modelId")
+    invoked = operation.startswith(INVOKED)
+    rewriting = InvokedRewriting(body) if invoked else Rewriting(put, "modelId")
     return Request(
         endpoint=endpoint_of(endpoint, operation, model_id),
         provider="aws.bedrock",
@@ -96,8 +104,9 @@ def endpoint_of(endpoint: Endpoint, operation: str, model_id: str) -> Endpoint:
         return endpoint._replace(attributes=openai_stream_attributes)
     if operation == "StartAsyncInvoke" and "embed" in model_id:
         return endpoint._replace(operation=names.EMBEDDINGS)
-    if not operation.startswith("InvokeModel"):
+    if not operation.startswith(INVOKED):
         return endpoint
+    endpoint = endpoint._replace(output_limit=output_limit_of(model_id))
     kind = next((kind for part, kind in OPERATIONS_BY_MODEL if part in model_id), names.CHAT)
     endpoint = endpoint._replace(operation=kind)
     if kind in {names.IMAGE_GENERATION, names.RERANK}:
@@ -120,23 +129,13 @@ def region_of(model_id: str, client_region: str | None) -> str | None:
     return of_arn or client_region
 
 
-def prompt_of_invoked(asked: Json) -> Iterable[str]:
-    """The texts of what InvokeModel is given: JSON, mostly. A file is left to the client to read."""
-    body = asked.get("body")
-    if isinstance(body, (str, bytes, bytearray)):
-        try:
-            yield from prompt_of(mapping(json.loads(body)))
-        except ValueError:
-            return
-
-
 _GUARDRAILS: Final = ("ApplyGuardrail", "InvokeGuardrailChecks")
 
 _ENDPOINTS: Final = {
     "Converse": CONVERSE._replace(prompt=prompt_of),
     "ConverseStream": CONVERSE._replace(prompt=prompt_of),
-    "InvokeModel": INVOKE._replace(prompt=prompt_of_invoked),
-    "InvokeModelWithResponseStream": INVOKE._replace(prompt=prompt_of_invoked),
+    "InvokeModel": INVOKE._replace(prompt=prompt_of_invoked, content=content_of),
+    "InvokeModelWithResponseStream": INVOKE._replace(prompt=prompt_of_invoked, content=content_of),
     "StartAsyncInvoke": STARTED,
     **dict.fromkeys(_GUARDRAILS, GUARDED._replace(read_headers=read_headers)),
 }

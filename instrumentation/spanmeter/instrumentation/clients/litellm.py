@@ -21,6 +21,7 @@ from spanmeter.instrumentation.clients.openai import UNASKED, opted_out
 from spanmeter.instrumentation.clients.openai_completions import ENDPOINTS as COMPLETIONS
 from spanmeter.instrumentation.endpoint import Json, mapping
 from spanmeter.instrumentation.entering import within
+from spanmeter.instrumentation.errors import SpanmeterError
 from spanmeter.instrumentation.guard import guarded
 from spanmeter.instrumentation.instrumentor import (
     Arguments,
@@ -35,6 +36,9 @@ from spanmeter.instrumentation.instrumentor import (
 
 _HANDLERS: Final = "litellm.llms.custom_httpx.http_handler"
 _STREAMS: Final = "litellm.litellm_core_utils.streaming_handler"
+
+DEEPEST: Final = 20
+"""Errors of errors that are looked through."""
 
 TELLING_UNASKED: Final = UNASKED | {"groq", "together"}
 """Providers whose streams of chat report usage anyhow."""
@@ -161,14 +165,55 @@ def _refused(begin: Begin) -> Callable[..., Any]:
         wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
     ) -> Any:
         may_begin(begin, COMPLETIONS["POST /chat/completions"])
-        return wrapped(*args, **kwargs)
+        return _outright(wrapped, args, kwargs)
 
     return wrapper
+
+
+def _read(begin: Begin) -> Callable[..., Any]:
+    """The wrapper of the reading of a stream, which may send its request only then."""
+
+    def wrapper(
+        wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
+    ) -> Any:
+        return _outright(wrapped, args, kwargs)
+
+    return wrapper
+
+
+def _outright(wrapped: Callable[..., Any], args: Arguments, kwargs: Keywords) -> Any:
+    """What it returns. A refusal that litellm made an error of its own is raised as what it is."""
+    try:
+        answer = wrapped(*args, **kwargs)
+    except Exception as error:
+        _raise_refusal(error)
+        raise
+    return _awaited(answer) if inspect.iscoroutine(answer) else answer
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    try:
+        return await answer
+    except Exception as error:
+        _raise_refusal(error)
+        raise
+
+
+def _raise_refusal(error: BaseException) -> None:
+    """Raises the refusal that an error was made of, if it was."""
+    seen: BaseException | None = error
+    for _ in range(DEEPEST):
+        if seen is None or isinstance(seen, SpanmeterError):
+            break
+        seen = seen.__cause__ or seen.__context__
+    if isinstance(seen, SpanmeterError) and seen is not error:
+        raise seen from None
 
 
 CALLED: Final = (
     *("completion", "text_completion", "embedding", "transcription", "speech"),
     *("image_generation", "image_edit", "image_variation", "rerank", "responses"),
+    "anthropic_messages",
 )
 """The functions that an application calls; the async ones are named with an `a` before."""
 
@@ -185,6 +230,10 @@ class LiteLLMInstrumentor(ClientInstrumentor):
     taps = (
         Tap(_HANDLERS, "AsyncHTTPHandler.single_connection_post_request", _sent_anew),
         Tap(_STREAMS, "CustomStreamWrapper.__init__", _asked_here),
+        *(
+            Tap(_STREAMS, f"CustomStreamWrapper.{read}", _read)
+            for read in ("__next__", "__anext__")
+        ),
         *(
             Tap("litellm", prefix + function, _refused)
             for function in CALLED

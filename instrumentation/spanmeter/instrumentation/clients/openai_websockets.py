@@ -6,13 +6,15 @@ in, `recv_bytes` of the connection, in all versions that have one.
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from opentelemetry.context import get_current
 
 from spanmeter.instrumentation.attempt import Attempt
+from spanmeter.instrumentation.budgets.admitting import refuse_session, refuse_session_async
 from spanmeter.instrumentation.clients.openai_media import TRANSCRIPTS
 from spanmeter.instrumentation.clients.openai_providers import provider_of_host
 from spanmeter.instrumentation.clients.openai_realtime import LIVE, REALTIME
@@ -28,6 +30,7 @@ from spanmeter.instrumentation.instrumentor import (
     Request,
     Tap,
     may_begin,
+    session_of,
 )
 from spanmeter.metering import attributes as names
 
@@ -203,9 +206,40 @@ def _taps(module: str, name: str, endpoint: Endpoint, *, is_async: bool) -> tupl
             for method in ("enter", "__aenter__" if is_async else "__enter__")
         ),
         Tap(module, f"{name}.__init__", opening),
+        Tap(module, f"{name}.send", partial(_sending_async if is_async else _sending, endpoint)),
         Tap(module, f"{name}.recv_bytes", _receiving_async if is_async else _receiving),
         Tap(module, f"{name}.close", _closing_async if is_async else _closing),
     )
+
+
+@guarded
+def _asks_for_response(args: Arguments, kwargs: Keywords) -> bool:
+    """Whether a message asks for a response. Those that the provider begins by itself, nobody is asked about."""
+    event = args[0] if args else kwargs.get("event")
+    kind = event.get("type") if isinstance(event, Mapping) else getattr(event, "type", None)
+    return kind == "response.create"
+
+
+def _sending(endpoint: Endpoint, begin: Begin) -> Callable[..., Any]:
+    def wrapper(
+        wrapped: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords
+    ) -> Any:
+        if _asks_for_response(args, kwargs):
+            refuse_session(session_of(endpoint))
+        return wrapped(*args, **kwargs)
+
+    return wrapper
+
+
+def _sending_async(endpoint: Endpoint, begin: Begin) -> Callable[..., Awaitable[Any]]:
+    async def wrapper(
+        wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Arguments, kwargs: Keywords
+    ) -> Any:
+        if _asks_for_response(args, kwargs):
+            await refuse_session_async(session_of(endpoint))
+        return await wrapped(*args, **kwargs)
+
+    return wrapper
 
 
 @guarded

@@ -1,12 +1,12 @@
 """What usage comes to in the metric of a budget, and how far that has come."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
-from spanmeter.metering.budgets.budget import UNIT, Budget
+from spanmeter.metering.budgets.budget import COST, UNIT, Budget
 from spanmeter.metering.costing import EXACT
 
 MILLION: Final = 1_000_000
@@ -18,13 +18,17 @@ STEP: Final = Decimal("1e-9")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Sums over rows of the ledger that have dimensions and minute in common. Signed: an adjustment may take off."""
+    """Sums over rows of the ledger that have dimensions and minute in common. Signed: an adjustment may take off.
+
+    Where prices are asked for, `price` is what a plan charges, in `currency`, and what is unpriced is that of markups.
+    """
 
     minute: datetime
     dimensions: Mapping[str, str | None]
     currency: str = "USD"
     requests: int = 0
     cost: Decimal = NOTHING
+    price: Decimal = NOTHING
     input_tokens: int = 0
     output_tokens: int = 0
     unpriced_requests: int = 0
@@ -33,22 +37,14 @@ class Usage:
     units: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
 
 
-PriceOf = Callable[[Usage], Decimal]
-"""What tenants are charged for usage, in its currency: what the metric `price` is counted by, given by plans."""
-
-
-def amount(budget: Budget, usage: Usage, price_of: PriceOf | None = None) -> Decimal:
-    """What the usage comes to in the budget's metric. Money of other currencies is none of it.
-
-    Raises ValueError for the metric `price` without a `price_of`.
-    """
+def amount(budget: Budget, usage: Usage) -> Decimal:
+    """What the usage comes to in the budget's metric. Money of other currencies is none of it."""
     metric = budget.metric
-    if metric in ("cost", "price") and usage.currency != budget.currency:
-        return NOTHING
-    if metric == "cost":
-        return EXACT.add(usage.cost, _stood_in_for(budget, usage))
-    if metric == "price" and price_of is not None:
-        return price_of(usage)
+    if budget.is_of_money:
+        if usage.currency != budget.currency:
+            return NOTHING
+        known = usage.cost if metric == COST else usage.price
+        return EXACT.add(known, _stood_in_for(budget, usage))
     if metric.startswith(UNIT):
         return usage.units.get(metric.removeprefix(UNIT), NOTHING)
     return Decimal(_counted(metric, usage))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from spanmeter.metering import attributes as names
-from spanmeter.metering.budgets.budget import OF_TENANT, UNIT, Budget
+from spanmeter.metering.budgets.budget import OF_TENANT, PRICE, UNIT, Budget
 from spanmeter.metering.budgets.scopes import EACH, Scopes, values_of
 from spanmeter.metering.budgets.windows import Span, zone_named
 from spanmeter.metering.costing import EXACT
@@ -42,6 +42,15 @@ class BudgetBook:
         """The units that some budget counts by."""
         metrics = {budget.metric for budget in self.budgets.values()}
         return tuple(sorted(each.removeprefix(UNIT) for each in metrics if each.startswith(UNIT)))
+
+    def by_price(self, *, wanted: bool) -> "BudgetBook":
+        """The budgets on price alone, or all others."""
+        chosen = {
+            name: each for name, each in self.budgets.items() if (each.metric == PRICE) is wanted
+        }
+        # To find what calls fall under takes long to prepare where there are many.
+        whole = len(chosen) == len(self.budgets)
+        return self if whole else BudgetBook(self.version, chosen, self.zones)
 
     def zone(self, budget: Budget, counter: str) -> ZoneInfo:
         """Where the budget's windows begin; UTC where that is a tenant's and nobody has said."""

@@ -14,7 +14,11 @@ Action = Literal["notify", "throttle", "clamp", "downgrade", "approve", "block"]
 Fail = Literal["open", "closed"]
 
 ACTIONS: Final[tuple[str, ...]] = get_args(Action)
-METRICS: Final = ("cost", "price", "tokens", "input_tokens", "output_tokens", "requests")
+COST: Final = "cost"
+PRICE: Final = "price"
+"""As a metric: what tenants are charged."""
+
+METRICS: Final = (COST, PRICE, "tokens", "input_tokens", "output_tokens", "requests")
 UNIT: Final = "unit:"
 """Before the name of a unit, as a metric: `unit:web_searches`."""
 
@@ -52,7 +56,7 @@ class Budget:
     name: str
     scope: Mapping[str, str]
     limit: Decimal
-    metric: str = "cost"
+    metric: str = COST
     currency: str = "USD"
     window: Window = MONTH
     timezone: str = "UTC"
@@ -88,6 +92,11 @@ class Budget:
                     raise ValueError(f"{name!r} has to be written {dimension_named(name)}")
         except ValueError as error:
             raise BudgetError(f"budget {self.name!r}: {error}") from None
+
+    @property
+    def is_of_money(self) -> bool:
+        """Whether amounts are of its currency."""
+        return self.metric in {COST, PRICE}
 
     def _conditions(self) -> tuple[tuple[bool, str], ...]:
         return (

@@ -1,10 +1,9 @@
 """A usage event as plans see it: the values of the ledger's columns, and amounts by unit."""
 
-from decimal import Decimal
 from typing import Final, cast
 
+from spanmeter.metering.costing import Quantity
 from spanmeter.metering.plans import charge_units
-from spanmeter.metering.plans.plan import NOTHING
 from spanmeter.metering.plans.selection import OWN
 from spanmeter.metering.usage_event import UsageEvent
 
@@ -18,10 +17,11 @@ def values_of(event: UsageEvent) -> dict[str, object]:
     return values | {f"{OWN}{name}": value for name, value in event.dimensions.items()}
 
 
-def amount_of(event: UsageEvent, unit: str) -> Decimal:
-    """How much it used of a unit that is counted by itself; what is not known is 0."""
-    if unit == "requests":
-        return Decimal(1)
-    if unit in _TOKENS:
-        return Decimal(cast("int | None", getattr(event, unit)) or 0)
-    return event.quantities.get(unit, NOTHING)
+def amounts_of(event: UsageEvent) -> dict[str, Quantity]:
+    """How much it used of each unit that is counted by itself; what is not known is not there."""
+    amounts: dict[str, Quantity] = {**event.quantities, "requests": 1}
+    for unit in _TOKENS:
+        counted = cast("int | None", getattr(event, unit))
+        if counted is not None:
+            amounts[unit] = counted
+    return amounts

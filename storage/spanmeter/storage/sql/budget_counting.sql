@@ -23,6 +23,21 @@ FROM budgetable_usage
 WHERE {chosen}
 GROUP BY {grouped};
 
+-- prices --
+-- The same for prices: as far added up as all of it has one, between the moments at which some price changes.
+SELECT
+    min(time), currency, budget_leases, tenant_id, billable_state,
+    date_trunc('minute', min(time), 'UTC'), coalesce(sum(cost), 0), coalesce(sum(unpriced_requests), 0),
+    coalesce(sum(unpriced_input_tokens), 0), coalesce(sum(unpriced_output_tokens), 0)
+    {selected}
+FROM budgetable_usage
+WHERE tenant_id IS NOT NULL AND (%(tenants)s::text[] IS NULL OR tenant_id = ANY (%(tenants)s)) AND {chosen}
+GROUP BY date_trunc('minute', time, 'UTC'), width_bucket(time, %(cuts)s::timestamptz[]), {grouped};
+
+-- take_plan_changes --
+-- Changes of plans that prices were not counted by yet.
+DELETE FROM uncounted_plan_changes;
+
 -- of_bookings --
 -- The rows of some transactions.
 booked_at BETWEEN %(since)s AND %(until)s
@@ -51,6 +66,10 @@ FROM (
 ) AS drawn
 WHERE budget_leases.lease_id = drawn.lease_id
     AND budget_leases.budget = drawn.budget AND budget_leases.counter = drawn.counter;
+
+-- unbook_leases --
+-- Nothing of a budget's leases is spent: its usage is counted anew.
+UPDATE budget_leases SET booked = 0 WHERE budget = %s;
 
 -- forget_buckets --
 -- No rolling window of a budget begins before this moment any more.

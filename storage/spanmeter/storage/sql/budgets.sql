@@ -13,6 +13,10 @@ SELECT
 -- The budgets in force.
 SELECT budget, definition FROM budgets ORDER BY budget;
 
+-- on_price --
+-- Those that are on price.
+SELECT budget, definition FROM budgets WHERE definition ->> 'metric' = 'price' ORDER BY budget;
+
 -- definition --
 -- The latest definition of a budget; NULL: it was removed.
 SELECT definition FROM budget_versions WHERE budget = %s ORDER BY version DESC LIMIT 1;

@@ -18,6 +18,7 @@ USAGE = Usage(
     dimensions={"tenant.id": "acme"},
     requests=3,
     cost=Decimal("0.1"),
+    price=Decimal("0.3"),
     input_tokens=1000,
     output_tokens=200,
     unpriced_requests=1,
@@ -34,6 +35,10 @@ USAGE = Usage(
         ({"unpriced": FallbackRate(Decimal(3), Decimal(15), Decimal("0.01"))}, "0.1127"),
         ({"unpriced": None}, "0.1"),
         ({"currency": "EUR"}, "0"),
+        ({"metric": "price", "unpriced": None}, "0.3"),
+        # 0.3 + 400 x 15/M + 100 x 75/M
+        ({"metric": "price"}, "0.3135"),
+        ({"metric": "price", "currency": "EUR"}, "0"),
         ({"metric": "tokens"}, "1200"),
         ({"metric": "input_tokens"}, "1000"),
         ({"metric": "output_tokens"}, "200"),
@@ -45,13 +50,6 @@ USAGE = Usage(
 def test_usage_comes_to_what_the_metric_says(members: dict[str, Any], expected: str) -> None:
     budget = Budget(name="b", scope={}, limit=Decimal(1), **members)
     assert amount(budget, USAGE) == Decimal(expected)
-
-
-def test_a_price_is_what_plans_say() -> None:
-    budget = Budget(name="b", scope={}, limit=Decimal(1), metric="price")
-    assert amount(budget, USAGE, lambda usage: usage.cost * 2) == Decimal("0.2")
-    with pytest.raises(ValueError, match="'price'"):
-        amount(budget, USAGE)
 
 
 def test_a_threshold_is_reached_when_it_is_reached_exactly() -> None:
