@@ -31,6 +31,7 @@ from spanmeter.instrumentation.pipeline import encoding
 from spanmeter.instrumentation.pipeline.encoding import encoded_attributes
 from spanmeter.instrumentation.pipeline.pipeline import Pipeline
 from spanmeter.instrumentation.pipeline.shared import shared
+from spanmeter.instrumentation.span_attributes import put_attributes
 from spanmeter.instrumentation.version import VERSION
 from spanmeter.metering import attributes as names
 
@@ -48,15 +49,17 @@ os.register_at_fork(after_in_child=_random.seed)
 
 
 class Repeated(NamedTuple):
-    """Attributes that many records have in common, and what they are in each: bytes that are made once."""
+    """Attributes that many records have in common, and what they are in each: bytes that are made once. `name` is what
+    the records are called that have them."""
 
     attributes: Mapping[str, Value]
     encoded: bytes
+    name: str = ""
 
     @classmethod
-    def of(cls, attributes: Mapping[str, Value]) -> "Repeated":
+    def of(cls, attributes: Mapping[str, Value], name: str) -> "Repeated":
         """These attributes."""
-        return cls(attributes, encoded_attributes(attributes))
+        return cls(attributes, encoded_attributes(attributes), name)
 
 
 _NOT_REPEATED: Final = Repeated({}, b"")
@@ -79,8 +82,8 @@ class Recorder:
         name: str,
         context: Context,
         attributes: Mapping[str, Value],
-        *,
         repeated: Repeated = _NOT_REPEATED,
+        *,
         kind: SpanKind = SpanKind.CLIENT,
         start_ns: int | None = None,
     ) -> "Recording":
@@ -90,13 +93,11 @@ class Recorder:
         current = cast("Span | None", context.get(SPAN))
         parent = INVALID_SPAN_CONTEXT if current is None else current.get_span_context()
         try:
-            span = self.tracer.start_span(
-                name,
-                context=context,
-                kind=kind,
-                attributes={**repeated.attributes, **attributes},
-                start_time=start,
-            )
+            # A sampler is told what it may decide by: what is asked of whom.
+            first = repeated.attributes or attributes
+            span = self.tracer.start_span(name, context, kind, first, (), start)
+            if first is not attributes and span.is_recording():
+                put_attributes(span, attributes)
         except Exception as exc:  # noqa: BLE001 - the tracing is the application's, the record is not
             report("Recorder.begin", exc)
             span = NonRecordingSpan(parent)
@@ -154,44 +155,49 @@ class Recording:
         end = time.time_ns() if end_ns is None else end_ns
         lineage.record_ended(self._ids, attributes)
         if (pipeline := self._recorder.pipeline) is not None:
-            self._record(pipeline, attributes, end, failed=failed)
+            try:
+                fields = self._fields(attributes, end, failed=failed)
+            except Exception as exc:  # noqa: BLE001 - the tracing is still to have its span
+                pipeline.lose("Recording.end", exc)
+            else:
+                pipeline.keep(self._recorder.scope, fields)
         span = self.span
         try:
             if span.is_recording():
                 if failed:
                     span.set_status(StatusCode.ERROR)
-                span.set_attributes(attributes)
+                put_attributes(span, attributes)
         finally:
             span.end(end)
 
-    def _record(
-        self, pipeline: Pipeline, attributes: Mapping[str, Value], end: int, *, failed: bool
-    ) -> None:
+    def _fields(
+        self, attributes: Mapping[str, Value], end: int, *, failed: bool
+    ) -> encoding.Fields:
         ids = self._ids
-        own = {**self._attributes, **attributes}
-        repeated, encoded = self._repeated
+        own: dict[str, object] = {**self._attributes, **attributes}
+        repeated, encoded, _ = self._repeated
         if not repeated.keys().isdisjoint(own):
             # Some turned out otherwise in the end.
             own, encoded = {**repeated, **own}, b""
-        try:
-            span = encoding.span(
-                trace_id=ids.trace_id,
-                span_id=ids.span_id,
-                name=self._name,
-                kind=self._kind,
-                start_ns=self._start,
-                end_ns=end,
-                attributes=own,
-                encoded=encoded,
-                parent_span_id=self._parent.span_id,
+        rest = b""
+        if failed or ids.trace_state:
+            rest = encoding.rest(
                 status=encoding.STATUS_ERROR if failed else encoding.STATUS_UNSET,
                 trace_state=ids.trace_state.to_header() if ids.trace_state else "",
-                trace_flags=ids.trace_flags,
             )
-        except Exception as exc:  # noqa: BLE001 - the tracing is still to have its span
-            pipeline.lose("Recording.end", exc)
-        else:
-            pipeline.keep(self._recorder.scope, span)
+        return (
+            ids.trace_id,
+            ids.span_id,
+            self._parent.span_id,
+            encoding.name(self._name),
+            self._kind,
+            self._start,
+            end,
+            encoded,
+            own,
+            rest,
+            ids.trace_flags,
+        )
 
 
 def _made_below(parent: SpanContext) -> SpanContext:

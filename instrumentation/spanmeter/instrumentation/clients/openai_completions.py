@@ -27,11 +27,11 @@ def read_completion(body: Json) -> Reading:
     """A chat completion, completion, embedding or moderation, or one chunk of it."""
     usage, error = body.get("usage"), error_in(body)
     return Reading(
-        response_id=body.get("id"),
-        model=body.get("model"),
-        service_tier=body.get("service_tier"),
-        usage=mapping(usage),
-        error=error,
+        body.get("id"),
+        body.get("model"),
+        body.get("service_tier"),
+        mapping(usage),
+        error,
         # Compatible servers may count on in every chunk; what ends a stream has no choices.
         last=error is not None or (bool(usage) and not body.get("choices")),
     )
