@@ -7,7 +7,6 @@ done to begin and end its span. Ours are texts and numbers of their own types, w
 from collections.abc import Mapping
 from typing import Any, Final
 
-from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import Span
 
@@ -18,22 +17,16 @@ _set_by_sdk: Final = SdkSpan.set_attributes
 
 def put_attributes(span: Span, attributes: Mapping[str, Any]) -> None:
     """What `span.set_attributes` does for a span that is open."""
-    if type(span).set_attributes is _set_by_sdk:
-        kept = getattr(span, "_attributes", None)
-        if type(kept) is BoundedAttributes and _PLAIN.issuperset(map(type, attributes.values())):
-            try:
-                if _put(kept, attributes):
-                    return
-            except AttributeError:  # another version of the SDK keeps them elsewhere
-                pass
+    if type(span).set_attributes is _set_by_sdk and _PLAIN.issuperset(
+        map(type, attributes.values())
+    ):
+        try:
+            kept: Any = span._attributes  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public takes them unseen
+            held, most = kept._dict, kept.maxlen  # noqa: SLF001
+            if kept.max_value_len is None and (most is None or len(held) + len(attributes) <= most):
+                with kept._lock:  # noqa: SLF001
+                    held.update(attributes)
+                return
+        except AttributeError:  # another version of the SDK keeps them elsewhere
+            pass
     span.set_attributes(attributes)
-
-
-def _put(kept: Any, attributes: Mapping[str, Any]) -> bool:
-    """Whether they were put where the SDK keeps those that it has looked at: not where any would be cut or dropped."""
-    held, most = kept._dict, kept.maxlen  # noqa: SLF001 - nothing public takes them unseen
-    if kept.max_value_len is not None or (most is not None and len(held) + len(attributes) > most):
-        return False
-    with kept._lock:  # noqa: SLF001
-        held.update(attributes)
-    return True

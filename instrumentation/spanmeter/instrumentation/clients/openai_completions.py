@@ -18,11 +18,14 @@ from spanmeter.instrumentation.endpoint import (
     counts,
     items,
     mapping,
+    reads,
 )
 from spanmeter.instrumentation.texts import prompt_of, texts_in
 from spanmeter.metering import attributes as names
 
 
+# Whether there are choices matters in a stream.
+@reads("id", "model", "service_tier", "usage", "error")
 def read_completion(body: Json) -> Reading:
     """A chat completion, completion, embedding or moderation, or one chunk of it."""
     usage, error = body.get("usage"), error_in(body)

@@ -3,45 +3,36 @@
 Source of the field numbers: opentelemetry-proto 1.11, resource.proto, common.proto and trace.proto.
 """
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final, Literal, cast
 
 from opentelemetry.trace import SpanKind
 
+from spanmeter.instrumentation.compiled import compiled
+from spanmeter.instrumentation.pipeline import python_spans
 from spanmeter.instrumentation.pipeline.protobuf import field, varint
 from spanmeter.instrumentation.pipeline.python_spans import Fields
 from spanmeter.instrumentation.pipeline.values import key_value, text
+
+_Other = Callable[[str, object], bytes]
+_EncodeAttributes = Callable[[dict[str, object], _Other], bytes]
+_EncodeSpan = Callable[[Fields, int, _Other], bytes]
+_AppendFrame = Callable[[int, int, int, int, int, bytes], int]
 
 REVISION: Final = 2
 """Of what `_spans.c` is called with: one that is left of another version is not used."""
 
 
-def _is_compiled() -> bool:
-    """Whether `_spans.c` was compiled, in this revision, and is wanted."""
-    if os.environ.get("SPANMETER_PURE_PYTHON", "0") not in {"", "0"}:
-        return False
-    try:
-        from spanmeter.instrumentation.pipeline import _spans
-    except ImportError:
-        return False
-    return _spans.REVISION == REVISION
+_compiled: Final = compiled("spanmeter.instrumentation.pipeline._spans", REVISION)
 
-
-ENCODER: Final[Literal["compiled", "python"]] = "compiled" if _is_compiled() else "python"
+ENCODER: Final[Literal["compiled", "python"]] = "python" if _compiled is None else "compiled"
 """Which of the two encoders this process uses. They differ in nothing but speed."""
 
-if ENCODER == "compiled":
-    from spanmeter.instrumentation.pipeline._spans import append_frame as append_frame
-    from spanmeter.instrumentation.pipeline._spans import encoded_attributes as _encoded_attributes
-    from spanmeter.instrumentation.pipeline._spans import span as _span
-else:
-    from spanmeter.instrumentation.pipeline.python_spans import append_frame as append_frame
-    from spanmeter.instrumentation.pipeline.python_spans import (
-        encoded_attributes as _encoded_attributes,
-    )
-    from spanmeter.instrumentation.pipeline.python_spans import span as _span
+_encoder: Final = python_spans if _compiled is None else _compiled
+_encoded_attributes: Final[_EncodeAttributes] = _encoder.encoded_attributes
+_span: Final[_EncodeSpan] = _encoder.span
+append_frame: Final[_AppendFrame] = _encoder.append_frame
 
 STATUS_UNSET: Final = 0
 STATUS_ERROR: Final = 2

@@ -15,6 +15,7 @@ from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.pipeline import encoding, lifecycle
 from spanmeter.instrumentation.pipeline.leftovers import find_leftovers
 from spanmeter.instrumentation.pipeline.process import Process
+from spanmeter.instrumentation.pipeline.python_spans import Fields
 from spanmeter.instrumentation.pipeline.settings import PipelineSettings
 from spanmeter.instrumentation.pipeline.status import PipelineStatus
 
@@ -82,7 +83,7 @@ class Pipeline:
         ids = (trace_id, span_id, parent_span_id)
         self.keep(scope, (*ids, named, number, start_ns, end_ns, b"", own, rest, trace_flags))
 
-    def keep(self, scope: bytes, fields: encoding.Fields) -> None:
+    def keep(self, scope: bytes, fields: Fields) -> None:
         """Keeps a record, of a scope that is encoded already: the fields of its span."""
         process = self._process or self._begin()
         if process is None:

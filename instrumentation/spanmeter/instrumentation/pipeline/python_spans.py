@@ -35,8 +35,8 @@ def encoded_attributes(
 def span(fields: Fields, sequence: int, other: Callable[[str, object], bytes], /) -> bytes:
     """A `Span` message; a `sequence` other than 0 is an attribute at its end. Raises `OverflowError` for a
     number that has no place in its field."""
-    trace_id, span_id, parent_span_id, name, kind, start_ns, end_ns, encoded, *others = fields
-    attributes, rest, trace_flags = others
+    trace_id, span_id, parent_span_id, name, kind, start_ns, end_ns = fields[:7]
+    encoded, attributes, rest, trace_flags = fields[7:]
     try:
         times = _kind_and_times(0x30, kind, 0x39, start_ns, 0x41, end_ns)
         flags = _flags(0x85, 0x01, trace_flags) if trace_flags else b""

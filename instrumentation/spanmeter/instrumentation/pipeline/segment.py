@@ -122,9 +122,9 @@ class Segment:
         self.written = end
         return True
 
-    def append_record(self, scope: int, span: bytes, sync: bool) -> bool:  # noqa: FBT001 - as below
-        """`append` for a record of a scope that has this number here. As few steps as can be: it is on the
-        way of every call."""
+    def append_record(self, scope: int, span: bytes, *, sync: bool) -> bool:
+        """`append` for a record of a scope that has this number here, in fewer steps: it is on the way of
+        every call."""
         end = append_frame(self._descriptor, self.written, self.reserved, _RECORD, scope, span)
         if not end:
             return False

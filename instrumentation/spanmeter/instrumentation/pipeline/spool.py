@@ -59,9 +59,11 @@ class Spool:
         try:
             number = self._scopes.get(scope)
             # Nearly always the scope is there, and room.
-            if number is not None and self._segments[-1][0].append_record(number, span, self._sync):
-                self._refusal = YES
-                return YES
+            if number is not None:
+                segment = self._segments[-1][0]
+                if segment.append_record(number, span, sync=self._sync):
+                    self._refusal = YES
+                    return YES
             kept = self._make_room(scope, span)
         except OSError as error:
             _logger.debug("cannot write to %s", self.directory.path, exc_info=error)
