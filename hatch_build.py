@@ -17,6 +17,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCES = {
     Path("collector_receiver/spanmeter/collector_receiver/_otlp.c"): "decodes",
+    Path("instrumentation/spanmeter/instrumentation/_json.c"): "reads answers",
     Path("instrumentation/spanmeter/instrumentation/pipeline/_spans.c"): "encodes",
     Path("metering/spanmeter/metering/_row_templates.c"): "fills in rows",
     Path("storage/spanmeter/storage/_copying.c"): "packs rows",

@@ -175,26 +175,27 @@ class Attempt:
     ) -> Callable[[], Attributes] | None:
         """Adds what is known to the attributes; returns what estimates the rest, if anything is to
         be."""
-        reading = self._reading
+        # All at once: to ask a named tuple for each takes a while.
+        response_id, model, service_tier, _, _, _, region, *_ = self._reading
         if self._first_chunk is not None:
             attributes[names.TIME_TO_FIRST_CHUNK] = self._first_chunk
         if status_code:
             attributes[names.HTTP_RESPONSE_STATUS_CODE] = status_code
         if error:
             attributes[names.ERROR_TYPE] = error
-        if reading.response_id:
-            attributes[names.RESPONSE_ID] = reading.response_id
-        if reading.model:
-            attributes[names.RESPONSE_MODEL] = reading.model
-        if reading.service_tier:
-            attributes[names.USAGE_SERVICE_TIER] = reading.service_tier
-        if reading.region:
-            attributes[names.USAGE_REGION] = reading.region
+        if response_id:
+            attributes[names.RESPONSE_ID] = response_id
+        if model:
+            attributes[names.RESPONSE_MODEL] = model
+        if service_tier:
+            attributes[names.USAGE_SERVICE_TIER] = service_tier
+        if region:
+            attributes[names.USAGE_REGION] = region
         if not self._endpoint.fetches:
             return self._use(attributes, complete=error is None)
         if not self._first_fetched():
             return None
-        attributes[names.OPERATION_NAME] = reading.operation or names.CHAT
+        attributes[names.OPERATION_NAME] = self._reading.operation or names.CHAT
         return self._use(attributes, complete=True)
 
     def _first_fetched(self) -> bool:
@@ -205,21 +206,23 @@ class Attempt:
     def _use(self, attributes: Attributes, *, complete: bool) -> Callable[[], Attributes] | None:
         """Adds what was used, as far as the provider said; returns what estimates the rest."""
         described = len(attributes)
-        if self.accepted and self._endpoint.asked is not nothing_asked:
-            attributes.update(self._endpoint.asked(self._body))
-        for unit, amount in self._reading.quantities.items():
-            attributes[names.quantity(unit)] = amount
+        reading, usage, endpoint = self._reading, self._usage, self._endpoint
+        if self.accepted and endpoint.asked is not nothing_asked:
+            attributes.update(endpoint.asked(self._body))
+        if quantities := reading.quantities:
+            for unit, amount in quantities.items():
+                attributes[names.quantity(unit)] = amount
         counted: Attributes = {}
-        if self._usage:
-            first_seen(self._provider, self._reading.response_id)
-            counted = self._endpoint.attributes(self._usage)
-            attributes[names.USAGE_RAW] = encoded(self._usage)
+        if usage:
+            first_seen(self._provider, reading.response_id)
+            counted = endpoint.attributes(usage)
+            attributes[names.USAGE_RAW] = encoded(usage)
             attributes.update(counted)
         if len(attributes) > described:
             attributes[names.USAGE_SOURCE] = names.SOURCE_PROVIDER
-        if self.said is None or self._reading.deferred:
+        if self.said is None or reading.deferred:
             return None
-        if not (complete and self._usage):
+        if not (complete and usage):
             return partial(self._estimated, counted, self.said)
         if names.OUTPUT_TOKENS in counted and names.INPUT_TOKENS not in counted:
             return self._estimated_input

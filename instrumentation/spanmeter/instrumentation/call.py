@@ -52,7 +52,6 @@ class Call:
 
     def __init__(
         self,
-        *,
         recorder: Recorder,
         endpoint: Endpoint,
         provider: str,
@@ -93,21 +92,16 @@ class Call:
             self._current.end(error_type=names.CANCELLED)
         reservation = None if self.admission is None else self._reserved(self.admission)
         self.attempts += 1
-        name = self.endpoint.operation
+        repeated = self._repeated
         attributes = {**self._attributes, names.USAGE_ATTEMPT: self.attempts}
         if reservation is not None:
             attributes.update(reservation.attributes)
-        recording = self._recorder.begin(
-            name if self.model is None else f"{name} {self.model}",
-            self.context,
-            attributes,
-            repeated=self._repeated,
-        )
+        recording = self._recorder.begin(repeated.name, self.context, attributes, repeated)
         record = recording if reservation is None else ReservedRecording(recording, reservation)
-        self._current = Attempt(
+        self._current = attempt = Attempt(
             record, self.endpoint, self.provider, self.model, self.body, self.result
         )
-        return self._current
+        return attempt
 
     def decide(self) -> None:
         """Waits until it is decided whether an attempt may be made. Raises `BudgetExceeded`."""
@@ -195,7 +189,8 @@ class Calling(Entry):
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        super().__init__(call.context, values={**call.private, _CALL: call})
+        context = call.context
+        super().__init__(context, None, {**call.private, _CALL: call}, context)
 
     def __exit__(
         self,
@@ -203,12 +198,13 @@ class Calling(Entry):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        call = self.call
         if exc is not None:
-            self.call.raised(exc)
+            call.raised(exc)
         self.leave()
-        if exc is None and self.call.attempts == 0:
-            self.call.returned_at_once()
-        refusal = self.call.refusal
+        if exc is None and call.attempts == 0:
+            call.returned_at_once()
+        refusal = call.refusal
         if refusal is not None and isinstance(exc, Exception) and exc is not refusal:
             # The library has made an error of its own of it.
             raise refusal
@@ -224,7 +220,7 @@ class Sending(Entry):
     def __init__(self, call: Call, context: Context) -> None:
         self.call = call
         self.attempt = attempt = call.attempt()
-        super().__init__(context, values={SPAN: attempt.recording.span, _CALL: None}, outer=context)
+        super().__init__(context, None, {SPAN: attempt.recording.span, _CALL: None}, context)
 
     def __exit__(
         self,

@@ -41,6 +41,23 @@ NOTHING: Final = Reading()
 """What says nothing."""
 
 
+Read = Callable[[Json], Reading]
+
+READ_MEMBERS: Final[dict[Read, tuple[str, ...]]] = {}
+"""What `reads` says of functions."""
+
+
+def reads(*names: str) -> Callable[[Read], Read]:
+    """For a function that reads no members of a whole body but these: of an answer that holds a thousand embeddings,
+    the others need not be parsed."""
+
+    def noted(read: Read) -> Read:
+        READ_MEMBERS[read] = names
+        return read
+
+    return noted
+
+
 def no_texts(body: Json) -> Iterable[str]:
     """For endpoints whose usage is not tokens of text."""
     return ()

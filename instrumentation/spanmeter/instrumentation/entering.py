@@ -12,7 +12,7 @@ from typing import Final, Self, cast
 
 from opentelemetry.context import Context, attach, create_key, get_current, get_value
 
-from spanmeter.instrumentation.guard import guarded
+from spanmeter.instrumentation.guard import guarded, report
 
 ENTRY: Final = create_key("spanmeter-entry")
 
@@ -48,16 +48,18 @@ class Entry:
     ) -> None:
         self.leave()
 
-    @guarded
     def leave(self) -> None:
         """Makes current again what was current before; does nothing where this entry is not in
         force."""
-        entry = get_current().get(ENTRY)
-        while entry is not self:
-            if entry is None:
-                return
-            entry = get_value(ENTRY, cast("Entry", entry).outer)
-        attach(self.outer)
+        try:
+            entry = get_current().get(ENTRY)
+            while entry is not self:
+                if entry is None:
+                    return
+                entry = cast("Entry", entry).outer.get(ENTRY)
+            attach(self.outer)
+        except Exception as exc:  # noqa: BLE001 - on the way of every call, where a wrapper is felt
+            report("Entry.leave", exc)
 
     @staticmethod
     @guarded

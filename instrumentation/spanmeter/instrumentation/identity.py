@@ -63,21 +63,41 @@ def without_identity(context: Context | None = None) -> Context:
 def set_aside(context: Context) -> tuple[Identity, Mapping[str, object]]:
     """The identity in force, and the values to be set in a context that a provider is called in:
     there it is out of the baggage, and still `identity_in` it."""
-    entries = _entries(context)
+    entries = context.get(_BAGGAGE)
+    known = _known.get(id(entries))
+    if known is not None and known[0] is entries:
+        return known[1]
+    parted = _looked_at(_entries(context))
+    return parted if parted[0] else (cast("Identity", context.get(_SUSPENDED) or {}), {})
+
+
+_Parted = tuple[Identity, Mapping[str, object]]
+
+_known: Final[dict[int, tuple[object, _Parted]]] = {}
+"""What is set aside of a context's baggage, by that object: a context and what is in it never change, and the calls of
+one request are made in one."""
+
+MAX_KNOWN: Final = 256
+"""Contexts' baggage that is remembered: that of the requests that are being served."""
+
+
+def _looked_at(entries: Mapping[str, object]) -> _Parted:
     try:
         # Others may put anything into their baggage. Only texts are remembered: this raises for the rest.
         "".join(cast("Mapping[str, str]", entries).values())
-        identity, private = _parted(*entries, *entries.values())
+        parted = _parted(*entries, *entries.values())
     except TypeError:
-        identity, private = _parted.__wrapped__(*entries, *entries.values())
-    if not identity:
-        return cast("Identity", get_value(_SUSPENDED, context) or {}), {}
-    return identity, private
+        return _parted.__wrapped__(*entries, *entries.values())
+    if parted[0]:
+        if len(_known) >= MAX_KNOWN:
+            _known.clear()
+        _known[id(entries)] = (entries, parted)
+    return parted
 
 
 # The same few are asked about, call after call. By their types too: an enumeration's text is not its value.
 @lru_cache(maxsize=1024, typed=True)
-def _parted(*baggage: Any) -> tuple[Identity, Mapping[str, object]]:
+def _parted(*baggage: Any) -> _Parted:
     """`set_aside` for baggage: its names, and after them their values."""
     count = len(baggage) // 2
     entries = dict(zip(baggage[:count], baggage[count:], strict=True))

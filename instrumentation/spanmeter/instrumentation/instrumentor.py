@@ -215,26 +215,20 @@ class ClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         if admission is not None:
             # It may be another one by now: of less output, of a cheaper model.
             request = admission.request
+        endpoint, provider, model, http_client, address, port, body, streamed, region = request[:9]
+        repeated = _repeated(endpoint.operation, provider, address, port, model, region, streamed)
         return Call(
-            recorder=self._recorder,
-            endpoint=request.endpoint,
-            provider=request.provider,
-            model=request.model,
-            context=context,
-            private=private,
-            http_client=request.http_client,
-            repeated=_repeated(
-                request.endpoint.operation,
-                request.provider,
-                request.server_address,
-                request.server_port,
-                request.model,
-                request.region,
-                streamed=request.streamed,
-            ),
-            attributes=attributes,
-            body=request.body,
-            admission=admission,
+            self._recorder,
+            endpoint,
+            provider,
+            model,
+            context,
+            private,
+            http_client,
+            repeated,
+            attributes,
+            body,
+            admission,
         )
 
 
@@ -247,8 +241,7 @@ def _repeated(
     port: int,
     model: str | None,
     region: str | None,
-    *,
-    streamed: bool,
+    streamed: bool,  # noqa: FBT001 - keywords are kept apart in the key of a cache, which takes time
 ) -> Repeated:
     """The attributes of requests for the same."""
     attributes: dict[str, str | int | bool] = {
@@ -263,7 +256,7 @@ def _repeated(
         attributes[names.REQUEST_STREAM] = True
     if region is not None:
         attributes[names.USAGE_REGION] = region
-    return Repeated.of(attributes)
+    return Repeated.of(attributes, operation if model is None else f"{operation} {model}")
 
 
 def _kept_private() -> Entry:

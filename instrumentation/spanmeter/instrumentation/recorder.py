@@ -21,6 +21,7 @@ from opentelemetry.trace import (
     StatusCode,
     Tracer,
     TracerProvider,
+    TraceState,
     get_tracer,
     set_span_in_context,
 )
@@ -29,8 +30,8 @@ from spanmeter.instrumentation.guard import report
 from spanmeter.instrumentation.harvest import lineage
 from spanmeter.instrumentation.pipeline import encoding
 from spanmeter.instrumentation.pipeline.encoding import encoded_attributes
-from spanmeter.instrumentation.pipeline.pipeline import Pipeline
 from spanmeter.instrumentation.pipeline.shared import shared
+from spanmeter.instrumentation.span_attributes import put_attributes
 from spanmeter.instrumentation.version import VERSION
 from spanmeter.metering import attributes as names
 
@@ -39,7 +40,8 @@ Value = str | int | float | bool
 # OpenTelemetry's key is private, and its own functions take their time, or copy the context.
 (SPAN,) = set_span_in_context(INVALID_SPAN, Context())
 
-_CLIENT: Final = encoding.KINDS[SpanKind.CLIENT]
+CLIENT: Final = SpanKind.CLIENT
+_CLIENT: Final = encoding.KINDS[CLIENT]
 """Of nearly all records: to look a member up takes a while."""
 
 _random: Final = random.Random()  # noqa: S311 (no secret)
@@ -48,15 +50,17 @@ os.register_at_fork(after_in_child=_random.seed)
 
 
 class Repeated(NamedTuple):
-    """Attributes that many records have in common, and what they are in each: bytes that are made once."""
+    """Attributes that many records have in common, and what they are in each: bytes that are made once. `name` is what
+    the records are called that have them."""
 
     attributes: Mapping[str, Value]
     encoded: bytes
+    name: str = ""
 
     @classmethod
-    def of(cls, attributes: Mapping[str, Value]) -> "Repeated":
+    def of(cls, attributes: Mapping[str, Value], name: str) -> "Repeated":
         """These attributes."""
-        return cls(attributes, encoded_attributes(attributes))
+        return cls(attributes, encoded_attributes(attributes), name)
 
 
 _NOT_REPEATED: Final = Repeated({}, b"")
@@ -79,9 +83,9 @@ class Recorder:
         name: str,
         context: Context,
         attributes: Mapping[str, Value],
-        *,
         repeated: Repeated = _NOT_REPEATED,
-        kind: SpanKind = SpanKind.CLIENT,
+        *,
+        kind: SpanKind = CLIENT,
         start_ns: int | None = None,
     ) -> "Recording":
         """Begins a record of what is being done in a context; times are nanoseconds since 1970. Its
@@ -90,24 +94,25 @@ class Recorder:
         current = cast("Span | None", context.get(SPAN))
         parent = INVALID_SPAN_CONTEXT if current is None else current.get_span_context()
         try:
-            span = self.tracer.start_span(
-                name,
-                context=context,
-                kind=kind,
-                attributes={**repeated.attributes, **attributes},
-                start_time=start,
-            )
+            # A sampler is told what it may decide by: what is asked of whom.
+            first = repeated.attributes or attributes
+            span = self.tracer.start_span(name, context, kind, first, (), start)
+            if first is not attributes and span.is_recording():
+                put_attributes(span, attributes)
         except Exception as exc:  # noqa: BLE001 - the tracing is the application's, the record is not
             report("Recorder.begin", exc)
             span = NonRecordingSpan(parent)
         ids = span.get_span_context()
-        if self.pipeline is not None and (not ids.is_valid or ids.span_id == parent.span_id):
+        # A span context is a tuple, and each of its properties a call.
+        _, span_id, _, _, _, is_valid = ids
+        _, parent_id, *_ = parent
+        if self.pipeline is not None and (not is_valid or span_id == parent_id):
             # There is no tracing here, or it is switched off: then nobody else makes ids.
             ids = _made_below(parent)
-            span = NonRecordingSpan(ids)
-        lineage.record_begun(ids, parent)
-        number = _CLIENT if kind is SpanKind.CLIENT else encoding.KINDS[kind]
-        return Recording(self, span, ids, parent, name, number, start, repeated, attributes)
+            span, span_id = NonRecordingSpan(ids), ids.span_id
+        lineage.record_begun(span_id, parent_id)
+        number = _CLIENT if kind is CLIENT else encoding.KINDS[kind]
+        return Recording(self, span, ids, parent_id, name, number, start, repeated, attributes)
 
 
 class Recording:
@@ -118,7 +123,7 @@ class Recording:
         "_ids",
         "_kind",
         "_name",
-        "_parent",
+        "_parent_id",
         "_recorder",
         "_repeated",
         "_start",
@@ -130,7 +135,7 @@ class Recording:
         recorder: Recorder,
         span: Span,
         ids: SpanContext,
-        parent: SpanContext,
+        parent_id: int,
         name: str,
         kind: int,
         start: int,
@@ -140,7 +145,7 @@ class Recording:
         self.span = span
         self._recorder = recorder
         self._ids = ids
-        self._parent = parent
+        self._parent_id = parent_id
         self._name = name
         self._kind = kind
         self._start = start
@@ -152,46 +157,44 @@ class Recording:
     ) -> None:
         """Makes the record, with these attributes beside those that it began with."""
         end = time.time_ns() if end_ns is None else end_ns
-        lineage.record_ended(self._ids, attributes)
+        trace_id, span_id, _, flags, state, _ = self._ids
+        lineage.record_ended(trace_id, span_id, attributes.get(names.RESPONSE_ID))
         if (pipeline := self._recorder.pipeline) is not None:
-            self._record(pipeline, attributes, end, failed=failed)
+            try:
+                own, encoded = self._own(attributes)
+                rest = b""
+                if failed or state:
+                    rest = _rest(state, failed=failed)
+                ids = (trace_id, span_id, self._parent_id, encoding.name(self._name), self._kind)
+                fields = (*ids, self._start, end, encoded, own, rest, flags)
+            except Exception as exc:  # noqa: BLE001 - the tracing is still to have its span
+                pipeline.lose("Recording.end", exc)
+            else:
+                pipeline.keep(self._recorder.scope, fields)
         span = self.span
         try:
             if span.is_recording():
                 if failed:
                     span.set_status(StatusCode.ERROR)
-                span.set_attributes(attributes)
+                put_attributes(span, attributes)
         finally:
             span.end(end)
 
-    def _record(
-        self, pipeline: Pipeline, attributes: Mapping[str, Value], end: int, *, failed: bool
-    ) -> None:
-        ids = self._ids
-        own = {**self._attributes, **attributes}
-        repeated, encoded = self._repeated
-        if not repeated.keys().isdisjoint(own):
-            # Some turned out otherwise in the end.
-            own, encoded = {**repeated, **own}, b""
-        try:
-            span = encoding.span(
-                trace_id=ids.trace_id,
-                span_id=ids.span_id,
-                name=self._name,
-                kind=self._kind,
-                start_ns=self._start,
-                end_ns=end,
-                attributes=own,
-                encoded=encoded,
-                parent_span_id=self._parent.span_id,
-                status=encoding.STATUS_ERROR if failed else encoding.STATUS_UNSET,
-                trace_state=ids.trace_state.to_header() if ids.trace_state else "",
-                trace_flags=ids.trace_flags,
-            )
-        except Exception as exc:  # noqa: BLE001 - the tracing is still to have its span
-            pipeline.lose("Recording.end", exc)
-        else:
-            pipeline.keep(self._recorder.scope, span)
+    def _own(self, attributes: Mapping[str, Value]) -> tuple[dict[str, object], bytes]:
+        """The attributes that are this record's alone, and those that are encoded already."""
+        own: dict[str, object] = {**self._attributes, **attributes}
+        repeated, encoded, _ = self._repeated
+        if repeated.keys().isdisjoint(own):
+            return own, encoded
+        # Some turned out otherwise in the end.
+        return {**repeated, **own}, b""
+
+
+def _rest(state: TraceState, *, failed: bool) -> bytes:
+    return encoding.rest(
+        status=encoding.STATUS_ERROR if failed else encoding.STATUS_UNSET,
+        trace_state=state.to_header() if state else "",
+    )
 
 
 def _made_below(parent: SpanContext) -> SpanContext:

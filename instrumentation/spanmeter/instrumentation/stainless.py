@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
-from spanmeter.instrumentation.budgets.rewriting import Rewriting
-from spanmeter.instrumentation.endpoint import Endpoint, endpoint_for, mapping
+from spanmeter.instrumentation.endpoint import Endpoint, Json, endpoint_for, mapping
 from spanmeter.instrumentation.instrumentor import Arguments, Keywords, Patch, Request
 
 MAX_SERVERS: Final = 256
@@ -77,41 +76,37 @@ def stainless_patches(
 
     # An application asks for few URLs, over and over; ids in them are bounded here.
     @lru_cache(maxsize=1024)
-    def endpoint_at(provider: str, method: str, url: str) -> Endpoint | None:
-        found = endpoint_for(endpoints, method, url)
+    def endpoint_at(provider: str, method: object, url: object) -> Endpoint | None:
+        found = endpoint_for(endpoints, str(method), str(url))
         return found and of_provider(provider, found)
 
     server_of = Servers(provider_of, region_of).of
 
     def describe(client: Any, args: Arguments, kwargs: Keywords) -> Request | None:
         options = kwargs["options"] if "options" in kwargs else args[1]
-        server = server_of(client)
-        endpoint = endpoint_at(server.provider, str(options.method), str(options.url))
+        _, address, port, provider, region = server_of(client)
+        # As they lie there: to ask a pydantic model for each takes a while.
+        fields = options.__dict__
+        endpoint = endpoint_at(provider, fields["method"], fields["url"])
         if endpoint is None:
             return None
-        body = mapping(options.json_data)
+        body = mapping(fields["json_data"])
         asked = body.get("model")
         model = asked if isinstance(asked, str) else None
         streamed = bool(body.get("stream"))
-
-        def put(changed: dict[str, Any]) -> None:
-            # A new dict: the one before may be the application's own.
-            options.json_data = changed
-
-        rewriting = Rewriting(put)
         return Request(
-            endpoint=endpoint if as_served is None else as_served(client, endpoint, model),
-            provider=server.provider,
-            model=model,
-            http_client=client._client,  # noqa: SLF001 - the same name in every major
-            server_address=server.address,
-            server_port=server.port,
-            body=body,
-            streamed=streamed,
-            region=server.region,
+            endpoint if as_served is None else as_served(client, endpoint, model),
+            provider,
+            model,
+            client._client,  # noqa: SLF001 - the same name in every major
+            address,
+            port,
+            body,
+            streamed,
+            region,
             ask_for_usage=partial(ask_for_usage, client, options) if streamed else None,
-            rewrite=rewriting.rewrite,
-            rename=rewriting.rename,
+            rewrite=partial(_rewrite, options),
+            rename=partial(_rename, options),
         )
 
     module = f"{package}._base_client"
@@ -119,6 +114,17 @@ def stainless_patches(
         Patch(module, "SyncAPIClient.request", describe, also=also, private=True),
         Patch(module, "AsyncAPIClient.request", describe, is_async=True, private=True),
     )
+
+
+def _rewrite(options: Any, body: Json) -> None:
+    # A new dict: the one before may be the application's own.
+    options.json_data = {**body}
+
+
+def _rename(options: Any, model: str, body: Json) -> Json:
+    renamed = {**body, "model": model}
+    options.json_data = renamed
+    return renamed
 
 
 def host_of(client: Any) -> str:

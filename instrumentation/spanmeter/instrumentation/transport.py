@@ -38,10 +38,10 @@ def _send(
     wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     sending = sending_by(instance)
-    if isinstance(sending, Call):
+    if type(sending) is Call:
         sending.decide()
         sending = sending_by(instance)
-    if not isinstance(sending, Sending):
+    if type(sending) is not Sending:
         return wrapped(*args, **kwargs)
     with sending:
         response = wrapped(*args, **kwargs)
@@ -56,10 +56,10 @@ async def _send_async(
     kwargs: dict[str, Any],
 ) -> Any:
     sending = sending_by(instance)
-    if isinstance(sending, Call):
+    if type(sending) is Call:
         await sending.decide_async()
         sending = sending_by(instance)
-    if not isinstance(sending, Sending):
+    if type(sending) is not Sending:
         return await wrapped(*args, **kwargs)
     with sending:
         response = await wrapped(*args, **kwargs)

@@ -6,10 +6,10 @@ from typing import Final, Protocol
 
 from spanmeter.instrumentation.attempt import Attempt
 from spanmeter.instrumentation.call import Call
-from spanmeter.instrumentation.endpoint import Endpoint, Json, Reading, mapping
+from spanmeter.instrumentation.endpoint import READ_MEMBERS, Endpoint, Json, Reading, mapping
 from spanmeter.instrumentation.framing import Framing, Lines, framing_of
 from spanmeter.instrumentation.guard import guarded
-from spanmeter.instrumentation.json_codec import decoded
+from spanmeter.instrumentation.json_codec import decoded, members
 
 MAX_BODY: Final = 64 * 1024 * 1024
 """Bytes kept of a body that is read piecemeal, so as to parse it at its end. Beyond, its usage is
@@ -171,9 +171,22 @@ class ResultsWatcher:
 
 def _read_body(attempt: Attempt, endpoint: Endpoint, body: bytes) -> None:
     """Reads a body that is one JSON document."""
-    parsed = _parsed(body)
-    attempt.said = partial(endpoint.said, parsed)
-    attempt.took(endpoint.read(parsed))
+    attempt.said = partial(_said, endpoint, body)
+    names = READ_MEMBERS.get(endpoint.read)
+    attempt.took(endpoint.read(_parsed(body) if names is None else _members(body, names)))
+
+
+def _members(data: bytes, names: tuple[str, ...]) -> Json:
+    """As `_parsed`, but perhaps without the members of other names."""
+    try:
+        return mapping(members(data, names))
+    except ValueError:
+        return {}
+
+
+def _said(endpoint: Endpoint, body: bytes) -> Iterable[str]:
+    """The texts of a body, which is parsed anew: few have to be counted here."""
+    return endpoint.said(_parsed(body))
 
 
 def _parsed(data: bytes) -> Json:

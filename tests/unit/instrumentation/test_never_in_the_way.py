@@ -71,7 +71,8 @@ MODULES: list[ModuleType] = [
 # The last run when metering is switched on or off.
 BOUNDARY = re.compile(
     r"_wrap|_send|_watch|ObservedBody|Observation\.([a-z]|__enter|__exit)"
-    r"|(Usage|Context)Scope\.(__|_around|_entered)|within|(Entry|Calling|Sending)\.__e|Sending\.read"
+    r"|(Usage|Context)Scope\.(__|_around|_entered)|within|(Entry|Calling|Sending)\.__e"
+    r"|Entry\.leave|Sending\.read"
     r"|\w+Instrumentor\.(_uninstrument|_apply|instrumentation)"
 )
 

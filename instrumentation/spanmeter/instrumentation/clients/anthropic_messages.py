@@ -16,6 +16,7 @@ from spanmeter.instrumentation.endpoint import (
     counts,
     items,
     mapping,
+    reads,
 )
 from spanmeter.instrumentation.texts import prompt_of, texts_in
 from spanmeter.metering import attributes as names
@@ -31,6 +32,7 @@ not in the totals of the usage; what a fallback model has answered is. Sources: 
 API reference, and platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool."""
 
 
+@reads("id", "model", "usage", "error")
 def read_message(body: Json) -> Reading:
     """A whole message."""
     usage = mapping(body.get("usage"))

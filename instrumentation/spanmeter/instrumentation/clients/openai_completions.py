@@ -18,20 +18,23 @@ from spanmeter.instrumentation.endpoint import (
     counts,
     items,
     mapping,
+    reads,
 )
 from spanmeter.instrumentation.texts import prompt_of, texts_in
 from spanmeter.metering import attributes as names
 
 
+# Whether there are choices matters in a stream.
+@reads("id", "model", "service_tier", "usage", "error")
 def read_completion(body: Json) -> Reading:
     """A chat completion, completion, embedding or moderation, or one chunk of it."""
     usage, error = body.get("usage"), error_in(body)
     return Reading(
-        response_id=body.get("id"),
-        model=body.get("model"),
-        service_tier=body.get("service_tier"),
-        usage=mapping(usage),
-        error=error,
+        body.get("id"),
+        body.get("model"),
+        body.get("service_tier"),
+        mapping(usage),
+        error,
         # Compatible servers may count on in every chunk; what ends a stream has no choices.
         last=error is not None or (bool(usage) and not body.get("choices")),
     )

@@ -5,7 +5,6 @@ we record, or tells of a response that we have recorded.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from typing import Final
 
 from opentelemetry.context import Context
@@ -13,7 +12,6 @@ from opentelemetry.trace import SpanContext
 
 from spanmeter.instrumentation.guard import report
 from spanmeter.instrumentation.identity import Identity, identity_in, is_settled
-from spanmeter.metering import attributes as names
 
 MAX_OPEN: Final = 10_000
 """Spans that are known at a time. Those that nobody ever ends are forgotten in time."""
@@ -99,25 +97,24 @@ def covered(span: Open | None) -> None:
         span = span.outer
 
 
-def record_begun(ids: SpanContext, parent: SpanContext) -> None:
+def record_begun(span_id: int, parent_span_id: int) -> None:
     """One of our own records has begun."""
     try:
-        if (outer := opened_spans.get(parent.span_id)) is not None:
+        if (outer := opened_spans.get(parent_span_id)) is not None:
             covered(outer)
-        opened_spans[ids.span_id] = _OWN
+        opened_spans[span_id] = _OWN
         if len(opened_spans) > MAX_OPEN:
             opened_spans.popitem(last=False)
     except Exception as exc:  # noqa: BLE001 - on the way of every call, where a wrapper is felt
         report("record_begun", exc)
 
 
-def record_ended(ids: SpanContext, attributes: Mapping[str, object]) -> None:
+def record_ended(trace_id: int, span_id: int, response_id: object) -> None:
     """One of our own records is made."""
     try:
-        opened_spans.pop(ids.span_id, None)
-        response_id = attributes.get(names.RESPONSE_ID)
+        opened_spans.pop(span_id, None)
         if isinstance(response_id, str):
-            _responses[_response(response_id, ids.trace_id)] = None
+            _responses[_response(response_id, trace_id)] = None
             if len(_responses) > MAX_RESPONSES:
                 _responses.popitem(last=False)
     except Exception as exc:  # noqa: BLE001 - as above

@@ -1,14 +1,16 @@
-/* The bytes of a span, without a Python object for every part on the way.
+/* The bytes of a span, without a Python object for every part on the way, and their way into a file.
 
-   It writes exactly what encoding.py writes in Python; a differential test holds it to that. Source of the encoding:
+   It writes exactly what python_spans.py writes; a differential test holds it to that. Source of the encoding:
    protobuf.dev/programming-guides/encoding; of the messages: opentelemetry-proto, trace/v1/trace.proto and
-   common/v1/common.proto. */
+   common/v1/common.proto; of frames: frames.py. */
 
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- Bytes that grow: on the stack first, where nearly all spans have their place. ---- */
 
@@ -313,21 +315,32 @@ put_flags(Out *out, uint32_t flags)
     return written(out, at);
 }
 
-PyDoc_STRVAR(span_doc,
-"span(trace_id, span_id, parent_span_id, name, kind, start_ns, end_ns, encoded, attributes, rest, trace_flags, other, /)\n"
-"--\n\n"
-"A Span message. `name` and `encoded` are fields that stand before, `rest` those that stand after the attributes;\n"
-"`other` is that of encoded_attributes. Raises OverflowError for a number that has no place in its field.");
+/* `PRODUCER_SEQUENCE` of attributes.py. */
+static const char SEQUENCE_NAME[] = "usage.producer.sequence";
 
-enum { TRACE_ID, SPAN_ID, PARENT, NAME, KIND, START, END, ENCODED, ATTRIBUTES_OF, REST, TRACE_FLAGS, OTHER, ARGUMENTS };
+static int
+put_sequence(Out *out, uint64_t sequence)
+{
+    uint8_t *at = before_value(out, SEQUENCE_NAME, sizeof SEQUENCE_NAME - 1, INT, varint_size(sequence));
+    return at == NULL ? -1 : written(out, varint(at, sequence));
+}
+
+PyDoc_STRVAR(span_doc,
+"span(fields, sequence, other, /)\n--\n\n"
+"A Span message. `fields` are trace_id, span_id, parent_span_id, name, kind, start_ns, end_ns, encoded, attributes, rest\n"
+"and trace_flags: `name` and `encoded` are fields that stand before, `rest` those that stand after the attributes. A\n"
+"`sequence` other than 0 is an attribute at its end; `other` is that of encoded_attributes. Raises OverflowError for a\n"
+"number that has no place in its field.");
+
+enum { TRACE_ID, SPAN_ID, PARENT, NAME, KIND, START, END, ENCODED, ATTRIBUTES_OF, REST, TRACE_FLAGS, FIELDS };
 
 /* The numbers among the arguments; -1 with an exception. */
 static int
-numbers(PyObject *const *arguments, uint64_t *number)
+numbers(PyObject *const *field, uint64_t *number)
 {
     static const int which[] = {SPAN_ID, PARENT, KIND, START, END, TRACE_FLAGS};
     for (size_t each = 0; each < sizeof which / sizeof *which; each++) {
-        number[which[each]] = PyLong_AsUnsignedLongLong(arguments[which[each]]);
+        number[which[each]] = PyLong_AsUnsignedLongLong(field[which[each]]);
         if (PyErr_Occurred())
             return -1;
     }
@@ -341,39 +354,153 @@ numbers(PyObject *const *arguments, uint64_t *number)
 static PyObject *
 span(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
 {
-    uint64_t number[ARGUMENTS];
-    PyObject *encoded = NULL;
+    uint64_t number[FIELDS], sequence;
+    PyObject *field[FIELDS], *encoded = NULL;
     Out out;
-    if (count != ARGUMENTS || !PyDict_Check(arguments[ATTRIBUTES_OF])) {
-        PyErr_SetString(PyExc_TypeError, "span takes 12 arguments, the attributes as a dict");
+    if (count != 3 || !PyTuple_Check(arguments[0]) || PyTuple_Size(arguments[0]) != FIELDS) {
+        PyErr_SetString(PyExc_TypeError, "span takes a tuple of 11 fields, a number and a function");
         return NULL;
     }
-    if (numbers(arguments, number) < 0)
+    for (int each = 0; each < FIELDS; each++)
+        field[each] = PyTuple_GetItem(arguments[0], each);
+    if (!PyDict_Check(field[ATTRIBUTES_OF])) {
+        PyErr_SetString(PyExc_TypeError, "the attributes of a span are a dict");
+        return NULL;
+    }
+    sequence = PyLong_AsUnsignedLongLong(arguments[1]);
+    if (PyErr_Occurred() || numbers(field, number) < 0)
         return NULL;
     begin(&out);
-    if (put_trace_id(&out, arguments[TRACE_ID]) == 0 && put_span_id(&out, 0x12, number[SPAN_ID]) == 0 &&
-        put_object(&out, arguments[NAME]) == 0 &&
+    if (put_trace_id(&out, field[TRACE_ID]) == 0 && put_span_id(&out, 0x12, number[SPAN_ID]) == 0 &&
+        put_object(&out, field[NAME]) == 0 &&
         put_kind_and_times(&out, (unsigned int)number[KIND], number[START], number[END]) == 0 &&
-        put_object(&out, arguments[ENCODED]) == 0 &&
+        put_object(&out, field[ENCODED]) == 0 &&
         (number[PARENT] == 0 || put_span_id(&out, 0x22, number[PARENT]) == 0) &&
-        put_attributes(&out, arguments[ATTRIBUTES_OF], arguments[OTHER]) == 0 &&
-        put_object(&out, arguments[REST]) == 0 &&
-        (number[TRACE_FLAGS] == 0 || put_flags(&out, (uint32_t)number[TRACE_FLAGS]) == 0))
+        put_attributes(&out, field[ATTRIBUTES_OF], arguments[2]) == 0 &&
+        put_object(&out, field[REST]) == 0 &&
+        (number[TRACE_FLAGS] == 0 || put_flags(&out, (uint32_t)number[TRACE_FLAGS]) == 0) &&
+        (sequence == 0 || put_sequence(&out, sequence) == 0))
         encoded = PyBytes_FromStringAndSize((char *)out.bytes, (Py_ssize_t)out.size);
     end(&out);
     return encoded;
+}
+
+/* ---- Frames, in a file. ---- */
+
+enum { FRAME_HEADER = 16, CHECKED_FROM = 8 };
+static const uint8_t MARKER[] = {0xF5, 'S', 'M', 0xFA};
+
+/* CRC-32 as of zlib, whose own is not to be had without linking it: a byte at a time. */
+static uint32_t crc_of_byte[256];
+
+static void
+prepare_crc(void)
+{
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        uint32_t crc = byte;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+        crc_of_byte[byte] = crc;
+    }
+}
+
+static uint32_t
+crc32_of(const uint8_t *bytes, size_t size)
+{
+    uint32_t crc = 0xFFFFFFFFu;
+    for (size_t at = 0; at < size; at++)
+        crc = crc >> 8 ^ crc_of_byte[(crc ^ bytes[at]) & 0xFF];
+    return ~crc;
+}
+
+static void
+little_endian(uint8_t *at, uint32_t value, int size)
+{
+    for (int byte = 0; byte < size; byte++)
+        at[byte] = (uint8_t)(value >> 8 * byte);
+}
+
+/* Writes all of it; -1 with an exception. */
+static int
+write_at(int descriptor, const Out *out, long long at)
+{
+    ssize_t done;
+    int error;
+    Py_BEGIN_ALLOW_THREADS
+    do {
+        done = pwrite(descriptor, out->bytes, out->size, (off_t)at);
+    } while (done < 0 && errno == EINTR);
+    error = errno;
+    Py_END_ALLOW_THREADS
+    if (done >= 0 && (size_t)done != out->size) {
+        PyErr_SetString(PyExc_OSError, "a frame was not written whole");
+        return -1;
+    }
+    errno = error;
+    if (done < 0)
+        PyErr_SetFromErrno(PyExc_OSError);
+    return done < 0 ? -1 : 0;
+}
+
+PyDoc_STRVAR(append_frame_doc,
+"append_frame(descriptor, at, room, kind, scope, payload, /)\n--\n\n"
+"Writes a frame into a file, at a position: where it ends; 0 where that would be beyond `room`, and nothing is written.\n"
+"Raises OSError, and OverflowError for a number that has no place in its field.");
+
+static PyObject *
+append_frame(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
+{
+    long long number[5];
+    char *payload;
+    Py_ssize_t size;
+    Out out;
+    if (count != 6) {
+        PyErr_SetString(PyExc_TypeError, "append_frame takes 6 arguments");
+        return NULL;
+    }
+    for (int each = 0; each < 5; each++) {
+        number[each] = PyLong_AsLongLong(arguments[each]);
+        if (PyErr_Occurred())
+            return NULL;
+    }
+    if (PyBytes_AsStringAndSize(arguments[5], &payload, &size) < 0)
+        return NULL;
+    if (number[3] < 0 || number[3] > UINT16_MAX || number[4] < 0 || number[4] > UINT16_MAX || size > UINT32_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "kind, scope or payload is too large");
+        return NULL;
+    }
+    long long ends = number[1] + FRAME_HEADER + size;
+    if (ends > number[2])
+        return PyLong_FromLong(0);
+    begin(&out);
+    uint8_t *frame = more(&out, FRAME_HEADER + (size_t)size);
+    int done = -1;
+    if (frame != NULL) {
+        memcpy(frame, MARKER, sizeof MARKER);
+        little_endian(frame + 8, (uint32_t)size, 4);
+        little_endian(frame + 12, (uint32_t)number[3], 2);
+        little_endian(frame + 14, (uint32_t)number[4], 2);
+        memcpy(frame + FRAME_HEADER, payload, (size_t)size);
+        out.size = FRAME_HEADER + (size_t)size;
+        little_endian(frame + 4, crc32_of(frame + CHECKED_FROM, out.size - CHECKED_FROM), 4);
+        done = write_at((int)number[0], &out, number[1]);
+    }
+    end(&out);
+    return done < 0 ? NULL : PyLong_FromLongLong(ends);
 }
 
 /* Asked for before anything is encoded, so that an outdated build is noticed. */
 static int
 set_revision(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "REVISION", 1);
+    prepare_crc();
+    return PyModule_AddIntConstant(module, "REVISION", 2);
 }
 
 static PyMethodDef methods[] = {
     {"encoded_attributes", encoded_attributes, METH_VARARGS, attributes_doc},
     {"span", (PyCFunction)(void (*)(void))span, METH_FASTCALL, span_doc},
+    {"append_frame", (PyCFunction)(void (*)(void))append_frame, METH_FASTCALL, append_frame_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -3,42 +3,36 @@
 Source of the field numbers: opentelemetry-proto 1.11, resource.proto, common.proto and trace.proto.
 """
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from opentelemetry.trace import SpanKind
 
+from spanmeter.instrumentation.compiled import compiled
+from spanmeter.instrumentation.pipeline import python_spans
 from spanmeter.instrumentation.pipeline.protobuf import field, varint
+from spanmeter.instrumentation.pipeline.python_spans import Fields
 from spanmeter.instrumentation.pipeline.values import key_value, text
 
-REVISION: Final = 1
+_Other = Callable[[str, object], bytes]
+_EncodeAttributes = Callable[[dict[str, object], _Other], bytes]
+_EncodeSpan = Callable[[Fields, int, _Other], bytes]
+_AppendFrame = Callable[[int, int, int, int, int, bytes], int]
+
+REVISION: Final = 2
 """Of what `_spans.c` is called with: one that is left of another version is not used."""
 
 
-def _is_compiled() -> bool:
-    """Whether `_spans.c` was compiled, in this revision, and is wanted."""
-    if os.environ.get("SPANMETER_PURE_PYTHON", "0") not in {"", "0"}:
-        return False
-    try:
-        from spanmeter.instrumentation.pipeline import _spans
-    except ImportError:
-        return False
-    return _spans.REVISION == REVISION
+_compiled: Final = compiled("spanmeter.instrumentation.pipeline._spans", REVISION)
 
-
-ENCODER: Final[Literal["compiled", "python"]] = "compiled" if _is_compiled() else "python"
+ENCODER: Final[Literal["compiled", "python"]] = "python" if _compiled is None else "compiled"
 """Which of the two encoders this process uses. They differ in nothing but speed."""
 
-if ENCODER == "compiled":
-    from spanmeter.instrumentation.pipeline._spans import encoded_attributes as _encoded_attributes
-    from spanmeter.instrumentation.pipeline._spans import span as _span
-else:
-    from spanmeter.instrumentation.pipeline.python_spans import (
-        encoded_attributes as _encoded_attributes,
-    )
-    from spanmeter.instrumentation.pipeline.python_spans import span as _span
+_encoder: Final = python_spans if _compiled is None else _compiled
+_encoded_attributes: Final[_EncodeAttributes] = _encoder.encoded_attributes
+_span: Final[_EncodeSpan] = _encoder.span
+append_frame: Final[_AppendFrame] = _encoder.append_frame
 
 STATUS_UNSET: Final = 0
 STATUS_ERROR: Final = 2
@@ -65,42 +59,17 @@ def scope(name: str, version: str = "") -> bytes:
     return field(1, text(name)) + (field(2, text(version)) if version else b"")
 
 
-def span(
-    *,
-    trace_id: int,
-    span_id: int,
-    name: str,
-    kind: int,
-    start_ns: int,
-    end_ns: int,
-    attributes: Mapping[str, object],
-    encoded: bytes = b"",
-    parent_span_id: int = 0,
-    status: int = STATUS_UNSET,
-    status_message: str = "",
-    trace_state: str = "",
-    trace_flags: int = 0,
-    dropped_attributes: int = 0,
-) -> bytes:
-    """A `Span` message. A parent of 0 is none; `kind` and `status` are OTLP's numbers; times are
-    nanoseconds since 1970. `encoded` are further attributes (`encoded_attributes`)."""
-    rest = b""
-    if status or trace_state or dropped_attributes:
-        rest = _rest(status, status_message, trace_state, dropped_attributes)
-    own = attributes if isinstance(attributes, dict) else dict(attributes)
-    written = _name(name)
+def span(fields: Fields, sequence: int) -> bytes:
+    """A `Span` message. A parent of 0 is none; times are nanoseconds since 1970, kinds OTLP's numbers;
+    `encoded` are further attributes (`encoded_attributes`), `rest` is what `rest` makes. A `sequence` other
+    than 0 is that of its producer."""
     try:
-        return _span(
-            trace_id, span_id, parent_span_id, written, kind, start_ns, end_ns, encoded, own, rest,
-            trace_flags, _other,
-        )  # fmt: skip
+        return _span(fields, sequence, _other)
     except (OverflowError, TypeError):
         # Times that applications have set themselves may be anything.
-        start, end = _time(start_ns), _time(end_ns)
-        return _span(
-            trace_id, span_id, parent_span_id, written, kind, start, end, encoded, own, rest,
-            trace_flags, _other,
-        )  # fmt: skip
+        *ids, kind, start, end, encoded, attributes, rest, flags = fields
+        plain = (*ids, kind, _time(start), _time(end), encoded, attributes, rest, flags)
+        return _span(cast("Fields", plain), sequence, _other)
 
 
 def encoded_attributes(attributes: Mapping[str, object]) -> bytes:
@@ -109,8 +78,14 @@ def encoded_attributes(attributes: Mapping[str, object]) -> bytes:
     return _encoded_attributes(own, _other)
 
 
-def _rest(status: int, status_message: str, trace_state: str, dropped_attributes: int) -> bytes:
-    """The fields that few spans have."""
+def rest(
+    *,
+    status: int = STATUS_UNSET,
+    status_message: str = "",
+    trace_state: str = "",
+    dropped_attributes: int = 0,
+) -> bytes:
+    """The fields that few spans have; `status` is OTLP's number."""
     parts: list[bytes] = []
     if trace_state:
         parts.append(field(3, text(trace_state)))
@@ -128,7 +103,8 @@ def _other(name: str, value: object) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _name(name: str) -> bytes:
+def name(name: str) -> bytes:
+    """The field of a span's name."""
     return field(5, text(name))
 
 

@@ -69,14 +69,16 @@ class Outbox:
         """Whether the collector knows how many records were dropped."""
         return self._told == self._dropped
 
-    def put(self, record: Record) -> int:
-        """Keeps the record; how many wait now. 0 where there is no place for it: then it is counted
+    def put(self, scope: bytes, span: bytes) -> int:
+        """Keeps a record; how many wait now. 0 where there is no place for it: then it is counted
         as dropped."""
         with self._lock:
-            if not self._keep(record):
+            if not self._keep(scope, span):
                 self._drop()
                 return 0
-            waiting = self.waiting + 1
+            waiting = self._kept - self._settled + 1
+            if self._in_hand is not None:
+                waiting -= len(self._in_hand.records)
             if waiting == 1:
                 # Before it is counted: the sender looks without the lock.
                 self.waiting_since = time.monotonic()
@@ -161,16 +163,16 @@ class Outbox:
         self._spill()
         return True
 
-    def _keep(self, record: Record) -> bool:
+    def _keep(self, scope: bytes, span: bytes) -> bool:
         spool = self._spool
-        size = len(record.span)
+        size = len(span)
         if size > MAX_PAYLOAD:
             return False
         if not self._to_disk and spool and self._memory_bytes + size > MAX_MEMORY:
             # A collector that is slow is as good as away.
             self._turn_to_disk()
         if self._to_disk and spool is not None and (not self._memory or self._spill()):
-            kept = spool.put(record)
+            kept = spool.put(scope, span)
             if kept is not UNWRITABLE:
                 return kept is YES
             self._complaints.log(
@@ -178,7 +180,7 @@ class Outbox:
             )
         if self._memory_bytes + size > MAX_MEMORY:
             return False
-        self._memory.append(record)
+        self._memory.append(Record(scope, span))
         self._memory_bytes += size
         return True
 
@@ -187,7 +189,7 @@ class Outbox:
         if self._in_hand is not None and self._from_memory:
             return False
         while self._memory and self._spool is not None:
-            kept = self._spool.put(self._memory[0])
+            kept = self._spool.put(*self._memory[0])
             if kept is UNWRITABLE:
                 return False
             self._forget(1)

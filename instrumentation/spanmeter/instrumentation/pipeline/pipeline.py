@@ -13,12 +13,11 @@ from opentelemetry.trace import SpanKind
 from spanmeter.instrumentation.collected import aside
 from spanmeter.instrumentation.guard import guarded, report
 from spanmeter.instrumentation.pipeline import encoding, lifecycle
-from spanmeter.instrumentation.pipeline.batch import Record
 from spanmeter.instrumentation.pipeline.leftovers import find_leftovers
 from spanmeter.instrumentation.pipeline.process import Process
+from spanmeter.instrumentation.pipeline.python_spans import Fields
 from spanmeter.instrumentation.pipeline.settings import PipelineSettings
 from spanmeter.instrumentation.pipeline.status import PipelineStatus
-from spanmeter.metering.attributes import PRODUCER_SEQUENCE
 
 _settle: Final = guarded(aside.settle)
 """Waits for the records that another thread has yet to make."""
@@ -71,34 +70,27 @@ class Pipeline:
         counted, logged and told to the collector.
         """
         try:
-            span = encoding.span(
-                trace_id=trace_id,
-                span_id=span_id,
-                parent_span_id=parent_span_id,
-                name=name,
-                kind=encoding.KINDS[kind],
-                start_ns=start_ns,
-                end_ns=end_ns,
-                attributes=attributes,
+            rest = encoding.rest(
                 status=encoding.STATUS_ERROR if failed else encoding.STATUS_UNSET,
-                trace_flags=trace_flags,
                 trace_state=trace_state,
                 dropped_attributes=dropped_attributes,
             )
-            scope = _scope(scope_name, scope_version)
+            scope, named = _scope(scope_name, scope_version), encoding.name(name)
+            number, own = encoding.KINDS[kind], dict(attributes)
         except Exception as exc:  # noqa: BLE001 - never in the way of the call
             self.lose("Pipeline.record", exc)
-        else:
-            self.keep(scope, span)
+            return
+        ids = (trace_id, span_id, parent_span_id)
+        self.keep(scope, (*ids, named, number, start_ns, end_ns, b"", own, rest, trace_flags))
 
-    def keep(self, scope: bytes, span: bytes) -> None:
-        """Keeps a record that is encoded already, as an `InstrumentationScope` and a `Span` message."""
+    def keep(self, scope: bytes, fields: Fields) -> None:
+        """Keeps a record, of a scope that is encoded already: the fields of its span."""
         process = self._process or self._begin()
         if process is None:
             return
+        sequence = next(process.sequence)
         try:
-            number = encoding.encoded_attributes({PRODUCER_SEQUENCE: next(process.sequence)})
-            waiting = process.outbox.put(Record(scope, span + number))
+            waiting = process.outbox.put(scope, encoding.span(fields, sequence))
         except Exception as exc:  # noqa: BLE001 - never in the way of the call
             report("Pipeline.keep", exc)
             process.outbox.drop(1)

@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path
 from typing import Final, Self
 
+from spanmeter.instrumentation.pipeline.encoding import append_frame
 from spanmeter.instrumentation.pipeline.frames import Kind, frame
 
 MAGIC: Final = b"SPANMTR\x01"
@@ -22,6 +23,8 @@ _DROPPED_AT: Final = 128
 _slot: Final = struct.Struct("<QI")
 
 PAGE: Final = 4096
+
+_RECORD: Final = int(Kind.RECORD)
 
 _NO_FALLOCATE: Final = {errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
@@ -114,6 +117,17 @@ class Segment:
             return False
         if os.pwrite(self._descriptor, framed, at) != len(framed):
             raise OSError(f"{self.path}: a record was not written whole")
+        if sync:
+            os.fdatasync(self._descriptor)
+        self.written = end
+        return True
+
+    def append_record(self, scope: int, span: bytes, *, sync: bool) -> bool:
+        """`append` for a record of a scope that has this number here, in fewer steps: it is on the way of
+        every call."""
+        end = append_frame(self._descriptor, self.written, self.reserved, _RECORD, scope, span)
+        if not end:
+            return False
         if sync:
             os.fdatasync(self._descriptor)
         self.written = end

@@ -14,8 +14,6 @@ from spanmeter.instrumentation.pipeline.frames import Kind, frame
 from spanmeter.instrumentation.pipeline.reading import Reader
 from spanmeter.instrumentation.pipeline.segment import Segment
 
-_RECORD: Final = int(Kind.RECORD)
-
 _LOOK_AGAIN: Final = 0.25
 """Seconds between two looks for place in a spool that is full, or at a disk that fails."""
 _RETIRE: Final = 1024 * 1024
@@ -54,19 +52,19 @@ class Spool:
         self._refusal = YES
         self._refused_until = 0.0
 
-    def put(self, record: Record) -> Kept:
-        """Writes the record. Once this returns `Kept.YES` it outlives the process."""
+    def put(self, scope: bytes, span: bytes) -> Kept:
+        """Writes a record. Once this returns `Kept.YES` it outlives the process."""
         if self._refusal is not YES and time.monotonic() < self._refused_until:
             return self._refusal
         try:
-            number = self._scopes.get(record.scope)
+            number = self._scopes.get(scope)
+            # Nearly always the scope is there, and room.
             if number is not None:
-                # Nearly always: the scope is there, and room.
-                framed = frame(_RECORD, number, record.span)
-                if self._segments[-1][0].append(framed, sync=self._sync):
+                segment = self._segments[-1][0]
+                if segment.append_record(number, span, sync=self._sync):
                     self._refusal = YES
                     return YES
-            kept = self._make_room(record)
+            kept = self._make_room(scope, span)
         except OSError as error:
             _logger.debug("cannot write to %s", self.directory.path, exc_info=error)
             kept = UNWRITABLE
@@ -129,29 +127,28 @@ class Spool:
     def paths(self) -> set[Path]:
         return {segment.path for segment, _ in tuple(self._segments)}
 
-    def _make_room(self, record: Record) -> Kept:
+    def _make_room(self, scope: bytes, span: bytes) -> Kept:
         """Writes a record that is the first of its scope, or has no room: in more of the segment, or the
         next."""
         segment = self._segments[-1][0] if self._segments else self._begin()
-        framed = self._framed(record)
+        framed = self._framed(scope, span)
         if not segment.has_room(len(framed)):
             if self._scopes and segment.written + len(framed) > self.directory.segment_bytes:
                 segment = self._begin()
-                framed = self._framed(record)
+                framed = self._framed(scope, span)
             if not self.directory.extend(segment, len(framed)):
                 return FULL
         segment.append(framed, sync=self._sync)
-        self._scopes.setdefault(record.scope, len(self._scopes))
+        self._scopes.setdefault(scope, len(self._scopes))
         return YES
 
-    def _framed(self, record: Record) -> bytes:
-        """The record as a frame, and before it its scope where there is none in the segment yet."""
-        number = self._scopes.get(record.scope)
+    def _framed(self, scope: bytes, span: bytes) -> bytes:
+        """A record as a frame, and before it its scope where there is none in the segment yet."""
+        number = self._scopes.get(scope)
         if number is not None:
-            return frame(_RECORD, number, record.span)
+            return frame(Kind.RECORD, number, span)
         number = len(self._scopes)
-        scope = frame(Kind.SCOPE, number, record.scope)
-        return scope + frame(_RECORD, number, record.span)
+        return frame(Kind.SCOPE, number, scope) + frame(Kind.RECORD, number, span)
 
     def _begin(self) -> Segment:
         segment = self.directory.create(self._resource, dropped=self._dropped)

@@ -45,7 +45,7 @@ BOUNDARY = re.compile(
     r"(\w+\.<locals>\.)+wrapper|_send|_request|_watch(_async)?$|ObservedBody"
     r"|Observation\.([a-z]|__enter|__exit)|RawObservation\.(passed|finished)"
     r"|(Urllib3|Aiohttp|Httpx)Body|WatchedReader|_collect|EnteredCall|Carried\.__|_submit|_start$"
-    r"|read_(async_)?in|_in_context|within|(Entry|Calling|Sending)\.__e|Sending\.read"
+    r"|read_(async_)?in|_in_context|within|(Entry|Calling|Sending)\.__e|Entry\.leave|Sending\.read"
     r"|(Usage|Context)Scope\.(__|_around|_entered)|report|Aside"
     r"|_note_collection|_settled"
 )

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanmeter.instrumentation.pipeline import encoding, python_spans
+from spanmeter.instrumentation.pipeline.frames import frame
 from spanmeter.instrumentation.pipeline.protobuf import field
 from spanmeter.instrumentation.pipeline.values import key_value
 from unit.instrumentation.pipeline.test_encoding import TEXT, VALUES
@@ -46,12 +48,43 @@ def test_attributes_are_the_same_bytes(attributes: dict[str, object]) -> None:
         ATTRIBUTES,
         st.binary(max_size=20),
         st.integers(0, (1 << 32) - 1),
-        st.just(other),
-    )
+    ),
+    st.integers(0, (1 << 63) - 1),
 )
-def test_spans_are_the_same_bytes(arguments: tuple[object, ...]) -> None:
+def test_spans_are_the_same_bytes(fields: python_spans.Fields, sequence: int) -> None:
     compiled = pytest.importorskip("spanmeter.instrumentation.pipeline._spans")
-    assert compiled.span(*arguments) == python_spans.span(*arguments)  # type: ignore[arg-type]
+    assert compiled.span(fields, sequence, other) == python_spans.span(fields, sequence, other)
+
+
+@given(
+    st.integers(0, 10_000),
+    st.integers(0, (1 << 16) - 1),
+    st.integers(0, (1 << 16) - 1),
+    st.binary(max_size=6000),
+    st.integers(-1, 1),
+)
+def test_frames_in_a_file_are_the_same_bytes(
+    at: int, kind: int, scope: int, payload: bytes, spare: int
+) -> None:
+    compiled = pytest.importorskip("spanmeter.instrumentation.pipeline._spans")
+    room = at + len(frame(kind, scope, payload)) + spare
+    ends: list[int] = []
+    written: list[bytes] = []
+    for append in (compiled.append_frame, python_spans.append_frame):
+        with tempfile.TemporaryFile() as file:
+            ends.append(append(file.fileno(), at, room, kind, scope, payload))
+            written.append(file.read())
+    assert ends == [0 if spare < 0 else room - spare] * 2
+    assert written == [b"" if spare < 0 else bytes(at) + frame(kind, scope, payload)] * 2
+
+
+@pytest.mark.parametrize("name", ["python_spans", "_spans"])
+def test_a_file_that_cannot_be_written_is_said(name: str) -> None:
+    append = pytest.importorskip(f"spanmeter.instrumentation.pipeline.{name}").append_frame
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        append(-1, 0, 1000, 3, 0, b"payload")
+    with pytest.raises(OverflowError):
+        append(-1, 0, 1000, 3, 1 << 16, b"payload")
 
 
 @pytest.mark.parametrize("name", ["python_spans", "_spans"])
@@ -59,7 +92,7 @@ def test_spans_are_the_same_bytes(arguments: tuple[object, ...]) -> None:
 def test_a_time_that_has_no_place_is_said(name: str, start: int) -> None:
     encoder = pytest.importorskip(f"spanmeter.instrumentation.pipeline.{name}")
     with pytest.raises(OverflowError):
-        encoder.span(1, 1, 0, b"", 3, start, 1, b"", {}, b"", 0, other)
+        encoder.span((1, 1, 0, b"", 3, start, 1, b"", {}, b"", 0), 1, other)
 
 
 @pytest.mark.parametrize("name", ["python_spans", "_spans"])

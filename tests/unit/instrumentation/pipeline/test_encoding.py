@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.trace import SpanKind
 
 from spanmeter.instrumentation.pipeline import encoding
 from spanmeter.instrumentation.pipeline.encoding import encoded_attributes
 from spanmeter.instrumentation.pipeline.protobuf import Malformed, field, fields, varint
 from spanmeter.instrumentation.pipeline.values import MAX_DEPTH, any_value
+from spanmeter.metering.attributes import PRODUCER_SEQUENCE
 
+CLIENT = encoding.KINDS[SpanKind.CLIENT]
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
 TEXT = st.text(st.characters(exclude_categories=()), max_size=300)
 """Lone surrogates included."""
@@ -27,18 +30,26 @@ VALUES = st.recursive(
 )
 
 
-def span(**fields: Any) -> Span:
+def span(
+    *,
+    trace_id: int = 1,
+    span_id: int = 1,
+    parent_span_id: int = 0,
+    name: str = "chat",
+    start_ns: Any = 1,
+    end_ns: Any = 2,
+    encoded: bytes = b"",
+    attributes: dict[str, object] | None = None,
+    trace_flags: int = 0,
+    sequence: int = 0,
+    **rare: Any,
+) -> Span:
     """What is read of a span that was written."""
-    written: dict[str, Any] = {
-        "trace_id": 1,
-        "span_id": 1,
-        "name": "chat",
-        "kind": 3,
-        "start_ns": 1,
-        "end_ns": 2,
-        "attributes": {},
-    }
-    return Span.FromString(encoding.span(**{**written, **fields}))
+    ids = (trace_id, span_id, parent_span_id)
+    own, rest = attributes or {}, encoding.rest(**rare)
+    written = encoding.name(name)
+    fields = (*ids, written, CLIENT, start_ns, end_ns, encoded, own, rest, trace_flags)
+    return Span.FromString(encoding.span(fields, sequence))
 
 
 def readable(text: str) -> str:
@@ -140,21 +151,11 @@ def test_any_span_is_read_as_it_was_written(
 
 
 def test_attributes_that_are_encoded_already_belong_to_the_span() -> None:
-    written = encoding.span(
-        trace_id=1,
-        span_id=1,
-        name="",
-        kind=3,
-        start_ns=0,
-        end_ns=0,
-        attributes={"a": "b"},
-        encoded=encoded_attributes({"usage.producer.sequence": 300, "c": "d"}),
-    )
-    found = Span.FromString(written)
+    found = span(attributes={"a": "b"}, encoded=encoded_attributes({"c": "d"}), sequence=300)
     assert {each.key: each.value for each in found.attributes} == {
         "a": AnyValue(string_value="b"),
-        "usage.producer.sequence": AnyValue(int_value=300),
         "c": AnyValue(string_value="d"),
+        PRODUCER_SEQUENCE: AnyValue(int_value=300),
     }
 
 

@@ -1,0 +1,6 @@
+from typing import Any
+
+REVISION: int
+
+def members(document: bytes, names: tuple[str, ...], /) -> dict[str, Any] | None: ...
+def compact(value: object, /) -> str | None: ...
