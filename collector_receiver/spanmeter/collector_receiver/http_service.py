@@ -79,8 +79,8 @@ class HttpService:
     """An ASGI application that takes export requests, and tells of its health and its metrics.
 
     `export` (of spans) and `logs` are called on `threads`, `metrics` (the page, as Prometheus reads it) on others:
-    those may all be waiting. `max_bytes` bounds a body, packed and unpacked, `max_waiting` all those together that are not
-    answered yet, `max_objects` what JSON may hold.
+    those may all be waiting. `max_bytes` bounds a body, packed and unpacked, `max_waiting` all those together that are
+    not answered yet, `max_objects` what JSON may hold.
     """
 
     def __init__(
