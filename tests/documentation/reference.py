@@ -18,6 +18,7 @@ from spanmeter.collector_receiver.committer import Waiting
 from spanmeter.collector_receiver.counters import Counters
 from spanmeter.collector_receiver.database_watch import Gaps
 from spanmeter.collector_receiver.instruments import CommitInstruments, Readings, observe
+from spanmeter.collector_receiver.refusals import TryAgain
 from spanmeter.console.cli import main
 from spanmeter.console.settings import ENVIRONMENT_PREFIX, Settings
 from spanmeter.console.web.app import console_app
@@ -82,12 +83,13 @@ def metrics() -> str:
         gaps=lambda: Gaps(0, 0),
     )
     readings.counters.reject(["bad_count"])
+    readings.counters.refuse(TryAgain("an example"))
     observe(meter, readings)
     CommitInstruments(meter)(0.001, 1)
     data = reader.get_metrics_data()
     assert data is not None
     rows = [
-        (f"`{each.name}`", f"`{each.unit}`", each.description)
+        (f"`{each.name}`", f"`{each.unit}`", each.description or "")
         for resource in data.resource_metrics
         for scope in resource.scope_metrics
         for each in scope.metrics

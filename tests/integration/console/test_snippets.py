@@ -190,16 +190,16 @@ class Reader:
         outbox: queue.Queue[object] = queue.Queue()
         return {
             "app": fastapi.FastAPI(),
-            "application": lambda environ, start: [],
+            "application": _application,
             "client": client,
             "llm": openai.AsyncOpenAI(base_url=url, api_key=key),
             "messages": MESSAGES,
             "usage": usage,
-            "tenant_of": lambda _: UsageContext(tenant_id="acme"),
-            "account_of": lambda _: "acme",
-            "is_ours": lambda _: True,
+            "tenant_of": _tenant_of,
+            "account_of": _account_of,
+            "is_ours": bool,
             "jobs": outbox,
-            "broker": SimpleNamespace(publish=lambda body, told: outbox.put((body, told))),
+            "broker": SimpleNamespace(publish=_publish),
             "message": SimpleNamespace(headers=headers),
             "headers": headers,
             "body": b"",
@@ -210,6 +210,22 @@ class Reader:
             "handle": str,
             "summarize": str,
         }
+
+
+def _application(environ: Mapping[str, object], start: object) -> list[bytes]:
+    return []
+
+
+def _tenant_of(request: object) -> UsageContext:
+    return UsageContext(tenant_id="acme")
+
+
+def _account_of(scope: object) -> str:
+    return "acme"
+
+
+def _publish(body: bytes, headers: Mapping[str, str]) -> None:
+    assert "tenant.id=acme" in headers.get("baggage", "tenant.id=acme")
 
 
 def _months_over() -> Mapping[str, str]:

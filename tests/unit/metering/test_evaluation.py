@@ -66,7 +66,7 @@ def test_whatever_is_sent_is_an_evaluation_or_unmeterable(
 
 
 def test_no_span_is_named_by_ids_of_zeros() -> None:
-    attributes = {**NAME, "gen_ai.evaluation.score.value": 1}
+    attributes: dict[str, AttributeValue] = {**NAME, "gen_ai.evaluation.score.value": 1}
     with pytest.raises(Unmeterable, match="names a span"):
         evaluation_told(attributes, trace_id=bytes(16), span_id=bytes(8), time_ns=NOON)
 
