@@ -57,7 +57,10 @@ def quality(
     with ledger_dsn(settings) as dsn, reading(dsn) as connection:
         evaluated = dict(evaluated_names(connection, since, period.until))
         if not (evaluation or evaluated):
-            raise click.ClickException("nothing was evaluated in this period: see docs/quality.md")
+            raise click.ClickException(
+                "nothing was evaluated in this period: send gen_ai.evaluation.result events to the"
+                " collector, or scores to POST /v1/evaluations"
+            )
         name = evaluation or next(iter(evaluated))
         try:
             found = ranked_quality(
