@@ -11,7 +11,7 @@ EXTRAS := collector,embedded,alerts,otlp-grpc,demo,parquet
 STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt hatch_build.py \
     $(wildcard */spanmeter/*/*.c */spanmeter/*/*/*.c) | sha256sum | cut -c1-12)
 
-.PHONY: venv demo test bench-overhead bench-ingest bench-queries bench-large fuzz test-interop test-matrix test-outage \
+.PHONY: venv demo docs test bench-overhead bench-ingest bench-queries bench-large fuzz test-interop test-matrix test-outage \
     check fmt clean
 .DEFAULT_GOAL := test
 
@@ -31,6 +31,12 @@ $(STAMP):
 
 demo: venv
 	$(BIN)/spanmeter demo
+
+# The documentation as a site, in build/site; a link that leads nowhere is an error.
+docs: venv
+	@PYTHONPATH=tests $(BIN)/python -m databases prepare
+	PYTHONPATH=tests $(BIN)/python -m documentation build/docs
+	$(BIN)/zensical build --strict --clean --config-file mkdocs.yml
 
 test: venv
 	@PYTHONPATH=tests $(BIN)/python -m databases prepare

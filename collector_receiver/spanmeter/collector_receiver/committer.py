@@ -215,9 +215,10 @@ class Committer:
         batch = [metered for submission in group for metered in submission.batch]
         rejected = [span for submission in group for span in submission.rejected]
         producers = merged(submission.producers for submission in group)
+        evaluations = [each for submission in group for each in submission.evaluations]
         began = time.monotonic()
         try:
-            written = ledger.write(batch, rejected, producers)
+            written = ledger.write(batch, rejected, producers, evaluations)
         except DatabaseUnavailable as error:
             self._put_back(group, error)
         except Exception as error:

@@ -10,7 +10,8 @@ from spanmeter.collector_receiver.refusals import Refused
 
 class Counts(NamedTuple):
     """Spans, except for three that count export requests: those `refused` were answered with an error; those `joined`
-    came again while they were under way, those `answered_again` when they were durable, and were taken no second time.
+    came again while they were under way, those `answered_again` when they were durable, and were taken no second time;
+    and for evaluations: `evaluations` were committed as new ones, `unusable_evaluations` name no call, or no result.
 
     Every span received is one of `not_llm`, `tracing_copies`, `rejected`, `stored` or `duplicates`, or is still under
     way, or was part of a request that was refused. Of those `stored`, `same_call` describe a call that another counts,
@@ -33,6 +34,8 @@ class Counts(NamedTuple):
     shared_ids: int = 0
     joined: int = 0
     answered_again: int = 0
+    evaluations: int = 0
+    unusable_evaluations: int = 0
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {value}" for name, value in self._asdict().items())

@@ -1,9 +1,10 @@
-"""The OTLP TraceService over gRPC: the code that each refusal is answered with."""
+"""OTLP's services over gRPC: the code that each refusal is answered with."""
 
 # grpc-stubs leaves the types of messages open.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NoReturn
 
 import grpc
@@ -12,6 +13,7 @@ from spanmeter.collector_receiver.authentication import Senders
 from spanmeter.collector_receiver.budgets.asked import MAX_BYTES
 from spanmeter.collector_receiver.counters import Counters
 from spanmeter.collector_receiver.exports import Exports
+from spanmeter.collector_receiver.log_exports import LogExports
 from spanmeter.collector_receiver.refusals import (
     BodyTooLarge,
     Forbidden,
@@ -24,6 +26,8 @@ from spanmeter.collector_receiver.sender import Sender
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 
+LOGS: Final = "opentelemetry.proto.collector.logs.v1.LogsService"
+
 BUDGETS: Final = "spanmeter.v1.Budgets"
 """Its one method, `Sync`, takes and gives JSON: see docs/budgets.md."""
 
@@ -35,6 +39,7 @@ class GrpcService:
     def __init__(
         self,
         exports: Exports,
+        logs: LogExports,
         budgets: Callable[[bytes, Sender], bytes],
         senders: Senders,
         counters: Counters,
@@ -42,6 +47,7 @@ class GrpcService:
         deadline_margin: float,
     ) -> None:
         self._exports = exports
+        self._logs = logs
         self._budgets = budgets
         self._senders = senders
         self._counters = counters
@@ -49,18 +55,20 @@ class GrpcService:
 
     def handlers(self) -> "list[grpc.GenericRpcHandler[bytes, bytes]]":
         """What a gRPC server registers. Bytes in and out: bytes that gRPC failed to parse it would answer INTERNAL."""
-        export = grpc.unary_unary_rpc_method_handler(self.export)
+        export = grpc.unary_unary_rpc_method_handler(partial(self._exported, self._exports))
+        logs = grpc.unary_unary_rpc_method_handler(partial(self._exported, self._logs))
         sync = grpc.unary_unary_rpc_method_handler(self.sync)
         return [
             grpc.method_handlers_generic_handler(SERVICE, {"Export": export}),
+            grpc.method_handlers_generic_handler(LOGS, {"Export": logs}),
             grpc.method_handlers_generic_handler(BUDGETS, {"Sync": sync}),
         ]
 
-    def export(self, body: bytes, context: grpc.ServicerContext) -> bytes:
-        """Store what a serialized `ExportTraceServiceRequest` holds; the response, serialized."""
-
+    def _exported(
+        self, exports: Exports | LogExports, body: bytes, context: grpc.ServicerContext
+    ) -> bytes:
         def exported(sender: Sender, peer: str, patience: float) -> bytes:
-            return self._exports(body, sender, peer, patience=patience)
+            return exports(body, sender, peer, patience=patience)
 
         return self._answered(exported, context)
 

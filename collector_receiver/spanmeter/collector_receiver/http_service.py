@@ -1,4 +1,4 @@
-"""The OTLP TraceService over HTTP: `POST /v1/traces`, protobuf or JSON, packed or not; budgets; health; and metrics.
+"""OTLP over HTTP: `POST /v1/traces` and `/v1/logs`, protobuf or JSON, packed or not; budgets; health; and metrics.
 
 Every refusal's body is a `google.rpc.Status` in the encoding of the request (OTLP specification, "Failures"). Only 503
 is tried again by every exporter that retries at all.
@@ -22,7 +22,6 @@ import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from spanmeter.collector_receiver.authentication import Senders
 from spanmeter.collector_receiver.body_room import BodyRoom
@@ -30,7 +29,7 @@ from spanmeter.collector_receiver.budgets.asked import MAX_BYTES as BUDGETS_MAX_
 from spanmeter.collector_receiver.counters import Counters
 from spanmeter.collector_receiver.inflating import ENCODINGS, Inflating
 from spanmeter.collector_receiver.ingest import AT_ONCE
-from spanmeter.collector_receiver.otlp_json import to_protobuf
+from spanmeter.collector_receiver.otlp_json import LOGS, TRACES, Signal, to_protobuf
 from spanmeter.collector_receiver.refusals import (
     BodyTooLarge,
     Forbidden,
@@ -61,7 +60,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 Export = Callable[[bytes, Sender, str], bytes]
-"""Takes a serialized `ExportTraceServiceRequest`, its sender and its sender's address, and returns the serialized
+"""Takes a serialized request of one signal, its sender and its sender's address, and returns the serialized
 response once what was accepted is durable. Raises `Refused`."""
 
 DISCARDED: Final = 1024 * 1024
@@ -79,14 +78,15 @@ class _Answer(NamedTuple):
 class HttpService:
     """An ASGI application that takes export requests, and tells of its health and its metrics.
 
-    `export` is called on `threads`, `metrics` (the page, as Prometheus reads it) on others: those may all be waiting.
-    `max_bytes` bounds a body, packed and unpacked, `max_waiting` all those together that are not answered yet,
-    `max_objects` what JSON may hold.
+    `export` (of spans) and `logs` are called on `threads`, `metrics` (the page, as Prometheus reads it) on others:
+    those may all be waiting. `max_bytes` bounds a body, packed and unpacked, `max_waiting` all those together that are
+    not answered yet, `max_objects` what JSON may hold.
     """
 
     def __init__(
         self,
         export: Export,
+        logs: Export,
         budgets: Callable[[bytes, Sender], bytes],
         senders: Senders,
         metrics: Callable[[], bytes],
@@ -97,7 +97,6 @@ class HttpService:
         max_waiting: int,
         max_objects: int,
     ) -> None:
-        self._export = export
         self._budgets = budgets
         self._senders = senders
         self._metrics_page = metrics
@@ -110,7 +109,8 @@ class HttpService:
         self._room = BodyRoom(max_waiting)
         self._draining = False
         self._routes: dict[str, dict[str, Callable[[Scope, Receive], Awaitable[_Answer]]]] = {
-            "/v1/traces": {"POST": self._traces},
+            "/v1/traces": {"POST": partial(self._exported, TRACES, export)},
+            "/v1/logs": {"POST": partial(self._exported, LOGS, logs)},
             "/v1/spanmeter/budgets": {"POST": self._budgets_asked},
             "/healthz": {"GET": self._alive, "HEAD": self._alive},
             "/readyz": {"GET": self._ready, "HEAD": self._ready},
@@ -143,12 +143,16 @@ class HttpService:
         page = await asyncio.to_thread(self._metrics_page)
         return _Answer(HTTPStatus.OK, page, METRICS_PAGE)
 
-    async def _traces(self, scope: Scope, receive: Receive) -> _Answer:
-        content_type = _content_type(scope)
-        form = JSON if content_type == JSON else PROTOBUF
+    async def _exported(
+        self, signal: Signal, export: Export, scope: Scope, receive: Receive
+    ) -> _Answer:
+        in_json = _content_type(scope) == JSON
 
         def taken(body: bytes, sender: Sender) -> _Answer:
-            return self._taken(body, form, sender, _peer(scope))
+            if not in_json:
+                return _Answer(HTTPStatus.OK, export(body, sender, _peer(scope)), PROTOBUF)
+            response = export(self._to_protobuf(body, signal), sender, _peer(scope))
+            return _Answer(HTTPStatus.OK, _json(signal.response.FromString(response)), JSON)
 
         return await self._answered(scope, receive, (PROTOBUF, JSON), taken, self._max_bytes)
 
@@ -250,15 +254,9 @@ class HttpService:
             inflating.finish()
         return bytes(body)
 
-    def _taken(self, body: bytes, form: str, sender: Sender, peer: str) -> _Answer:
-        if form == JSON:
-            with self._parsing:
-                body = to_protobuf(body, max_objects=self._max_objects)
-        response = self._export(body, sender, peer)
-        if form == JSON:
-            message = ExportTraceServiceResponse.FromString(response)
-            return _Answer(HTTPStatus.OK, _json(message), JSON)
-        return _Answer(HTTPStatus.OK, response, PROTOBUF)
+    def _to_protobuf(self, body: bytes, signal: Signal) -> bytes:
+        with self._parsing:
+            return to_protobuf(body, max_objects=self._max_objects, signal=signal)
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from spanmeter.collector_receiver.committer import Committer
 from spanmeter.collector_receiver.counters import Counters, Counts
 from spanmeter.collector_receiver.decode import decode, decode_resources
+from spanmeter.collector_receiver.evaluation_events import evaluations_in
 from spanmeter.collector_receiver.journal_segment import Entry
 from spanmeter.collector_receiver.meter_in_force import MeterInForce
 from spanmeter.collector_receiver.numbered_records import producers_of, tellers_among
@@ -85,10 +86,10 @@ class Ingest:
         return submission.committed
 
     def _submit(self, submission: Submission) -> None:
-        if submission.rows or submission.producers:
-            self._committer.submit(submission)
-        else:
+        if submission.empty:
             submission.settle([])
+        else:
+            self._committer.submit(submission)
 
     def _metered(
         self, meter: Meter, received: list[Received], entry: Entry, turn: str
@@ -98,12 +99,15 @@ class Ingest:
         producers = (
             producers_of(received) if received else tellers_among(decode_resources(entry.body))
         )
+        evaluations, unusable = evaluations_in(entry.body, entry.grant)
+        self._counters.add(Counts(unusable_evaluations=unusable))
         return Submission(
             batch,
             rejected,
             entry.body,
             turn,
             producers,
+            evaluations,
             entry.received_at,
             entry.grant,
         )

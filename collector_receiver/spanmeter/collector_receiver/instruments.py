@@ -87,6 +87,10 @@ def _redelivered(counts: Counts) -> Mapping[str, int]:
     return {"joined": counts.joined, "answered": counts.answered_again}
 
 
+def _evaluations(counts: Counts) -> Mapping[str, int]:
+    return {"stored": counts.evaluations, "unusable": counts.unusable_evaluations}
+
+
 _COUNTERS: Final[Sequence[_Observed]] = (
     _Observed(
         "span.received",
@@ -129,6 +133,12 @@ _COUNTERS: Final[Sequence[_Observed]] = (
         "{span}",
         "Spans stored with the response id of another call, and counted beside it",
         lambda of: _one(of.counters.read().shared_ids),
+    ),
+    _Observed(
+        "evaluation.processed",
+        "{evaluation}",
+        "Evaluations by what became of them",
+        lambda of: _by("outcome", _evaluations(of.counters.read())),
     ),
     _Observed(
         "request.refused",

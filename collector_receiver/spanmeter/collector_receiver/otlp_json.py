@@ -7,18 +7,46 @@ Protobuf Encoding").
 import base64
 import json
 from collections.abc import Iterator
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from google.protobuf import json_format
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from spanmeter.collector_receiver.refusals import BodyTooLarge, Unusable
+
+
+class Signal(NamedTuple):
+    """What is exported: its messages, and the members of a request in JSON that lead to what has ids."""
+
+    request: type[Message]
+    response: type[Message]
+    members: tuple[tuple[str, ...], ...]
+
+
+TRACES: Final = Signal(
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+    (("resourceSpans", "resource_spans"), ("scopeSpans", "scope_spans"), ("spans",)),
+)
+LOGS: Final = Signal(
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+    (("resourceLogs", "resource_logs"), ("scopeLogs", "scope_logs"), ("logRecords", "log_records")),
+)
 
 _IDS: Final = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 
 
-def to_protobuf(body: bytes, *, max_objects: int) -> bytes:
-    """The serialized `ExportTraceServiceRequest` that this JSON describes.
+def to_protobuf(body: bytes, *, max_objects: int, signal: Signal = TRACES) -> bytes:
+    """The serialized request of this signal that this JSON describes.
 
     Unknown members are ignored. Raises `Unusable` for what is none, `BodyTooLarge` where it holds more JSON objects and
     arrays than `max_objects`: three bytes of text may become a hundred of memory.
@@ -33,22 +61,24 @@ def to_protobuf(body: bytes, *, max_objects: int) -> bytes:
         if not isinstance(parsed, dict):
             raise Unusable(f"the request is JSON, but no object: {type(parsed).__name__}")
         request = cast("dict[str, Any]", parsed)
-        for item in _items_with_ids(request):
+        for item in _items_with_ids(request, signal.members):
             _recode_ids(item)
-        message = json_format.ParseDict(
-            request, ExportTraceServiceRequest(), ignore_unknown_fields=True
-        )
+        message = json_format.ParseDict(request, signal.request(), ignore_unknown_fields=True)
     except (ValueError, RecursionError, json_format.ParseError, TypeError, AttributeError) as error:
-        raise Unusable(f"the request is no ExportTraceServiceRequest in JSON: {error}") from error
+        kind = signal.request.DESCRIPTOR.name
+        raise Unusable(f"the request is no {kind} in JSON: {error}") from error
     return message.SerializeToString()
 
 
-def _items_with_ids(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for resource_spans in _objects(request, "resourceSpans", "resource_spans"):
-        for scope_spans in _objects(resource_spans, "scopeSpans", "scope_spans"):
-            for span in _objects(scope_spans, "spans"):
-                yield span
-                yield from _objects(span, "links")
+def _items_with_ids(
+    parent: dict[str, Any], members: tuple[tuple[str, ...], ...]
+) -> Iterator[dict[str, Any]]:
+    if not members:
+        yield parent
+        yield from _objects(parent, "links")
+        return
+    for item in _objects(parent, *members[0]):
+        yield from _items_with_ids(item, members[1:])
 
 
 def _objects(parent: dict[str, Any], *names: str) -> Iterator[dict[str, Any]]:

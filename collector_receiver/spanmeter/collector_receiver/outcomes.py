@@ -15,6 +15,7 @@ def counts_of(group: list[Submission], written: Written) -> Counts:
         shared_ids=written.shared_ids,
         unpriced=sum(event.cost is None for event in events),
         unattributed=sum(event.tenant_id is None for event in events),
+        evaluations=written.evaluations,
     )
 
 

@@ -25,6 +25,7 @@ from spanmeter.collector_receiver.ingest import Ingest
 from spanmeter.collector_receiver.instruments import Readings
 from spanmeter.collector_receiver.journal import Journal
 from spanmeter.collector_receiver.key_ring import KeyRing
+from spanmeter.collector_receiver.log_exports import LogExports
 from spanmeter.collector_receiver.meter_in_force import MeterInForce
 from spanmeter.collector_receiver.refused_attempts import AttemptCounts
 from spanmeter.collector_receiver.replaying import Replaying
@@ -88,12 +89,14 @@ class Collector:
         exports = Exports(
             ingest, self._counters, attempts, at_once=settings.handlers, hold=settings.hold
         )
+        logs = LogExports(exports, max_records=settings.max_request_spans)
         self._threads = ThreadPoolExecutor(
             settings.handlers, thread_name_prefix="spanmeter-handler"
         )
         self._grpc = GrpcServer(
             GrpcService(
                 exports,
+                logs,
                 budgets,
                 senders,
                 self._counters,
@@ -105,6 +108,7 @@ class Collector:
         )
         self._http_service = HttpService(
             exports,
+            logs,
             budgets,
             senders,
             self._telemetry.page,

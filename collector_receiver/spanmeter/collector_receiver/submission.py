@@ -1,7 +1,7 @@
 """One export request on its way into the database, and the answer that its sender waits for."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from spanmeter.collector_receiver.sender import Grant
+from spanmeter.storage.evaluations import Scored
 from spanmeter.storage.metered import Metered
 from spanmeter.storage.producers import Producer
 from spanmeter.storage.rejected import RejectedSpan
@@ -37,6 +38,8 @@ class Submission:
     """Who sent it: senders take turns."""
     producers: Mapping[str, Producer] = field(default_factory=dict[str, Producer])
     """Which of their numbered records it holds."""
+    evaluations: Sequence[Scored] = ()
+    """Scores of calls, its own or earlier ones."""
     received_at: datetime = field(default_factory=partial(datetime.now, UTC))
     """When the collector received it; what lies in the journal was received earlier than it arrives here."""
     grant: Grant | None = None
@@ -63,6 +66,11 @@ class Submission:
         return [Rejection(span.reason, span.detail) for span in self.rejected]
 
     @property
+    def empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        return not (self.rows or self.producers or self.evaluations)
+
+    @property
     def rows(self) -> int:
         """Rows to write, of both kinds."""
         return len(self.batch) + len(self.rejected)
@@ -71,4 +79,4 @@ class Submission:
     def size(self) -> int:
         """Bytes of memory that it holds while it waits, roughly."""
         kept = sum(len(span.payload) for span in self.rejected)
-        return len(self.body) + ROW_BYTES * self.rows + kept
+        return len(self.body) + ROW_BYTES * (self.rows + len(self.evaluations)) + kept

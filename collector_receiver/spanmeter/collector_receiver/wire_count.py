@@ -60,7 +60,7 @@ def check_counts(body: bytes, max_spans: int, max_attributes: int) -> None:
 
 def _spans(body: bytes, level: int, at: int, end: int) -> Iterator[None]:
     within = TO_SPANS[level]
-    for number, start, stop in _fields(body, at, end, MAX_DEPTH - level):
+    for number, start, stop in fields(body, at, end, MAX_DEPTH - level):
         kind, _ = MEMBERS[within].get(number, ("", False))
         if kind == SPAN:
             yield None
@@ -74,7 +74,7 @@ def _check_attributes(body: bytes, most: int) -> None:
     while left:
         within, at, end, depth = left.pop()
         members = MEMBERS[within]
-        for number, start, stop in _fields(body, at, end, depth):
+        for number, start, stop in fields(body, at, end, depth):
             kind, repeated = members.get(number, ("", False))
             count += repeated and kind != SPAN
             if count > most:
@@ -85,7 +85,7 @@ def _check_attributes(body: bytes, most: int) -> None:
                 left.append((kind, start, stop, depth - 1))
 
 
-def _fields(body: bytes, at: int, end: int, depth: int) -> Iterator[tuple[int, int, int]]:
+def fields(body: bytes, at: int, end: int, depth: int) -> Iterator[tuple[int, int, int]]:
     """Number, start and end of every length-delimited field of the message that lies in `body[at:end]`."""
     while at < end:
         key, at = _varint(body, at, 5)

@@ -17,6 +17,7 @@ COMMANDS = {
     "console": "spanmeter.console.commands.console:console",
     "db": "spanmeter.console.commands.db:db",
     "report": "spanmeter.console.commands.report:report",
+    "quality": "spanmeter.console.commands.quality:quality",
     "explain": "spanmeter.console.commands.explain:explain",
     "verify": "spanmeter.console.commands.verify:verify",
     "seal": "spanmeter.console.commands.seal:seal",

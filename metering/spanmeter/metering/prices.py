@@ -12,7 +12,7 @@ MAX_TIERS: Final = 16
 """Tiers by the length of the input; the most that a provider has is three."""
 
 _TEXT: Final = re.compile(r"(?P<price>[0-9.]+)(?:/(?P<per>[0-9]+)(?P<scale>[kKmMgG]?))?")
-_TIER: Final = re.compile(r">(?P<start>[0-9]+)(?P<scale>[kKmM]?):(?P<price>[0-9.]+)")
+_TIER: Final = re.compile(r">(?P<start>[0-9]+)(?P<scale>[kKmM]?): ?(?P<price>[0-9.]+)")
 _SCALES: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 

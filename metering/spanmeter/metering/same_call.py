@@ -63,7 +63,12 @@ def call_key(event: UsageEvent) -> bytes:
         return blake2b(event.trace_id + event.span_id, digest_size=16).digest()
     if len(response_id) < LONG_ID:
         response_id = _qualified(event, response_id)
-    return blake2b(response_id.encode(), digest_size=16).digest()
+    return _response_digest(response_id)
+
+
+def response_key(response_id: str) -> bytes | None:
+    """`call_key` of any call whose response has this id; `None` where that takes more than the id."""
+    return None if len(response_id) < LONG_ID else _response_digest(response_id)
 
 
 def shared_key(event: UsageEvent) -> bytes:
@@ -200,6 +205,10 @@ def _ran_otherwise(one: UsageEvent, other: UsageEvent) -> bool:
 def _model(event: UsageEvent) -> str | None:
     model = event.response_model
     return None if model is None else model.rpartition("/")[2].lower()
+
+
+def _response_digest(response_id: str) -> bytes:
+    return blake2b(response_id.encode(), digest_size=16).digest()
 
 
 def _qualified(event: UsageEvent, response_id: str) -> str:

@@ -13,10 +13,11 @@ import psycopg
 from spanmeter.storage import faults
 from spanmeter.storage.connection import unavailable
 from spanmeter.storage.errors import DatabaseUnavailable
+from spanmeter.storage.evaluations import Scored
 from spanmeter.storage.metered import REFUSED, Metered, Refused, refused_span
 from spanmeter.storage.producers import Producer
 from spanmeter.storage.rejected import RejectedSpan
-from spanmeter.storage.session import Committed, Durable, WriterSession
+from spanmeter.storage.session import NOTHING, Beside, Committed, Durable, WriterSession
 from spanmeter.storage.sifting import Sifting, quarantined
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Written:
 
     `same_call` of the inserted are further descriptions of a call that another row counts; `shared_ids` have the
     response id of another call, and count beside it. `rejected` counts the rejected spans that were not kept before,
-    those of `refused` included.
+    those of `refused` included, `evaluations` those that were not.
     """
 
     inserted: int
@@ -41,6 +42,7 @@ class Written:
     refused: tuple[Refused, ...]
     same_call: int = 0
     shared_ids: int = 0
+    evaluations: int = 0
 
 
 class LedgerWriter:
@@ -67,19 +69,22 @@ class LedgerWriter:
         batch: Sequence[Metered],
         rejected: Sequence[RejectedSpan] = (),
         producers: Mapping[str, Producer] = _NOBODY,
+        evaluations: Sequence[Scored] = (),
     ) -> Written:
-        """Book `batch`, keep `rejected`, and note the `producers`, durably. Writing any of it again changes nothing.
+        """Book `batch`, keep `rejected` and `evaluations`, and note the `producers`, durably. Writing any of it again
+        changes nothing.
 
         It is one transaction, unless PostgreSQL refuses a row: then the others are booked without
         that row, and its span joins `rejected`. Raises DatabaseUnavailable when the
         database cannot take it now; a part may be booked by then, so write all of it again.
         """
-        if not batch and not rejected and not producers:
+        if not batch and not rejected and not producers and not evaluations:
             return Written(0, 0, 0, ())
+        beside = Beside(rejected, producers, evaluations)
         try:
-            whole = self._commit(batch, rejected, producers)
+            whole = self._commit(batch, beside)
         except faults.BatchRefused as error:
-            return self._written_in_parts(batch, rejected, producers, error)
+            return self._written_in_parts(batch, beside, error)
         return _written(batch, [whole], quarantined(whole, range(len(batch))))
 
     def close(self) -> None:
@@ -102,20 +107,18 @@ class LedgerWriter:
     def _written_in_parts(
         self,
         batch: Sequence[Metered],
-        rejected: Sequence[RejectedSpan],
-        producers: Mapping[str, Producer],
+        beside: Beside,
         error: faults.BatchRefused,
     ) -> Written:
-        sifting = Sifting(
-            batch, lambda part: self._commit(part, (), _NOBODY, "later"), self._faults
-        )
+        sifting = Sifting(batch, lambda part: self._commit(part, NOTHING, "later"), self._faults)
         sifting.divide(range(len(batch)), error)
         spans = [
             refused_span(batch[each.index], each.detail)
             for each in sifting.refused
             if each.reason == REFUSED
         ]
-        last = self._commit((), [*rejected, *spans], producers, "all")
+        whole = beside._replace(rejected=[*beside.rejected, *spans])
+        last = self._commit((), whole, "all")
         return _written(batch, [*sifting.parts, last], sifting.refused)
 
     def _faults(self, batch: Sequence[Metered]) -> Mapping[int, str]:
@@ -128,8 +131,7 @@ class LedgerWriter:
     def _commit(
         self,
         batch: Sequence[Metered],
-        rejected: Sequence[RejectedSpan],
-        producers: Mapping[str, Producer],
+        beside: Beside,
         durable: Durable = "now",
     ) -> Committed:
         attempts = _ATTEMPTS
@@ -137,7 +139,7 @@ class LedgerWriter:
             session = self._open()
             attempts -= 1
             try:
-                return session.commit(batch, rejected, producers, durable)
+                return session.commit(batch, beside, durable)
             except faults.DRIVER_ERRORS as error:
                 raise faults.BatchRefused(error) from error
             except psycopg.Error as error:
@@ -190,4 +192,5 @@ def _written(
         tuple(sorted(refused, key=attrgetter("index"))),
         sum(part.added.same_call for part in parts),
         sum(part.added.shared_ids for part in parts),
+        sum(part.evaluations for part in parts),
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from psycopg import Pipeline, Transaction, errors
@@ -13,6 +14,7 @@ from spanmeter.storage import statements
 from spanmeter.storage.calls import MustGoAlone, lock_own_calls
 from spanmeter.storage.connection import connect, database_errors
 from spanmeter.storage.copying import prepare_copying
+from spanmeter.storage.evaluations import Scored, add_evaluations
 from spanmeter.storage.metered import Metered, quarantined_span
 from spanmeter.storage.producers import Producer, add_producers
 from spanmeter.storage.rejected import RejectedSpan, as_row
@@ -30,7 +32,7 @@ _REJECTED: Final = (
     "key_id",
 )
 
-NOTHING: Final = Added(0, 0, {})
+NONE_ADDED: Final = Added(0, 0, {})
 
 Durable = Literal["now", "later", "all"]
 """When a commit is durable: when it returns; with a later one for "all"; with all those before it."""
@@ -40,11 +42,23 @@ _DURABLE: Final = {"later": "commit_later", "all": "commit_all"}
 _SQL = statements.load("ledger")
 
 
+class Beside(NamedTuple):
+    """What is committed beside events."""
+
+    rejected: Sequence[RejectedSpan] = ()
+    producers: Mapping[str, Producer] = MappingProxyType({})
+    evaluations: Sequence[Scored] = ()
+
+
+NOTHING: Final = Beside()
+
+
 class Committed(NamedTuple):
-    """What became of the events, and how many rejected spans are new."""
+    """What became of the events, and how many rejected spans and evaluations are new."""
 
     added: Added
     kept: int
+    evaluations: int
 
 
 class WriterSession:
@@ -80,15 +94,14 @@ class WriterSession:
     def commit(
         self,
         batch: Sequence[Metered],
-        rejected: Sequence[RejectedSpan],
-        producers: Mapping[str, Producer],
+        beside: Beside = NOTHING,
         durable: Durable = "now",
     ) -> Committed:
         """Commit all of it in one transaction."""
         alone = foreign = has_foreign([metered.event for metered in batch])
         if batch and not foreign:
             try:
-                return self._commit_own(batch, rejected, producers, durable)
+                return self._commit_own(batch, beside, durable)
             except errors.UniqueViolation:
                 # Something is known. To begin anew costs little then, and a savepoint would cost as much every time.
                 pass
@@ -97,17 +110,16 @@ class WriterSession:
         try:
             with self._transaction(durable):
                 add = partial(self._events.add, foreign=foreign, alone=alone)
-                return self._add(batch, rejected, producers, add)
+                return self._add(batch, beside, add)
         except MustGoAlone:
             with self._transaction(durable):
                 add = partial(self._events.add, foreign=foreign, alone=True)
-                return self._add(batch, rejected, producers, add)
+                return self._add(batch, beside, add)
 
     def _commit_own(
         self,
         batch: Sequence[Metered],
-        rejected: Sequence[RejectedSpan],
-        producers: Mapping[str, Producer],
+        beside: Beside,
         durable: Durable,
     ) -> Committed:
         """Commit events of our own spans as new ones, unless there are other libraries'. Raises UniqueViolation where
@@ -117,9 +129,9 @@ class WriterSession:
                 until_end.enter_context(self._transaction(durable))
                 are_only_ours = lock_own_calls(self.connection)
             if are_only_ours():
-                return self._add(batch, rejected, producers, self._events.add_new)
+                return self._add(batch, beside, self._events.add_new)
             add = partial(self._events.add, foreign=False, alone=False)
-            return self._add(batch, rejected, producers, add)
+            return self._add(batch, beside, add)
 
     def refusals(self, batch: Sequence[Metered]) -> dict[int, str]:
         """The places of those that are refused for what they hold, and why; nothing is committed (see `refusals`)."""
@@ -140,22 +152,22 @@ class WriterSession:
     def _add(
         self,
         batch: Sequence[Metered],
-        rejected: Sequence[RejectedSpan],
-        producers: Mapping[str, Producer],
+        beside: Beside,
         add: Callable[[Sequence[UsageEvent]], Added],
     ) -> Committed:
-        added = add([metered.event for metered in batch]) if batch else NOTHING
+        added = add([metered.event for metered in batch]) if batch else NONE_ADDED
         kept = 0
         spans = [
-            *rejected,
+            *beside.rejected,
             *(quarantined_span(batch[at], reason) for at, reason in added.quarantined.items()),
         ]
         if spans:
             self._rejected.stage(map(as_row, spans), _REJECTED)
             kept = self._rejected.insert()
-        if producers:
-            add_producers(self.connection, producers)
-        return Committed(added, kept)
+        if beside.producers:
+            add_producers(self.connection, beside.producers)
+        scored = add_evaluations(self.connection, beside.evaluations) if beside.evaluations else 0
+        return Committed(added, kept, scored)
 
 
 def _setting(timeout: timedelta) -> str:

@@ -151,7 +151,7 @@ def test_fault_11_logs_sent_to_the_trace_service_are_invalid(client: Client) -> 
 
 def test_other_services_are_unimplemented(client: Client) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        client.call("/opentelemetry.proto.collector.logs.v1.LogsService/Export", b"")
+        client.call("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", b"")
 
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 

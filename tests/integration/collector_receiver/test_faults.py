@@ -16,6 +16,7 @@ from spanmeter.collector_receiver import Collector, CollectorSettings
 from spanmeter.metering.meter import Meter
 from spanmeter.metering.span import Span
 from spanmeter.metering.usage_event import UsageEvent
+from spanmeter.storage.evaluations import Scored
 from spanmeter.storage.ledger import LedgerWriter, Written
 from spanmeter.storage.metered import Metered
 from spanmeter.storage.producers import Producer
@@ -46,10 +47,11 @@ class FaultyWriter(LedgerWriter):
         batch: Sequence[Metered],
         rejected: Sequence[RejectedSpan] = (),
         producers: Mapping[str, Producer] | None = None,
+        evaluations: Sequence[Scored] = (),
     ) -> Written:
         if any(metered.event.tenant_id == TROUBLE for metered in batch):
             raise ZeroDivisionError("a fault in the writer")
-        return super().write(batch, rejected, producers or {})
+        return super().write(batch, rejected, producers or {}, evaluations)
 
 
 def test_a_span_that_breaks_the_meter_is_kept_for_replay_and_its_neighbours_are_stored(

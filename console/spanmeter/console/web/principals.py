@@ -1,6 +1,7 @@
 """Who asks: an operator, or somebody who may see some tenants alone; and how they show it."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -15,6 +16,8 @@ from spanmeter.storage.api_keys import KEY_ID, TOKEN, ApiKey
 from spanmeter.storage.console_access import find_key
 
 COOKIE: Final = "spanmeter_session"
+
+_NEEDS_INGEST: Final = "this needs a key with the scope ingest or admin"
 
 _MAX_CREDENTIAL: Final = 4096
 """Characters of a key or token; ours have some 300."""
@@ -34,6 +37,14 @@ class TenantReader:
 
     name: str
     tenants: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """May score calls: of these tenants, or of any (None)."""
+
+    key_id: str
+    tenants: frozenset[str] | None
 
 
 Principal = Operator | TenantReader
@@ -73,6 +84,23 @@ def administrator(request: Request, principal: Annotated[Operator, Depends(opera
     return principal
 
 
+def evaluator(request: Request, services: Annotated[Services, Depends(services_of)]) -> Evaluator:
+    """Who asks, by an API key that may send usage. Raises Problem 401, 403 and 429."""
+    credential = _bearer(request)
+    if credential is None:
+        raise Problem.unauthenticated("send an API key as a bearer token")
+    with _counted(services, credential, peer_of(request)):
+        if not TOKEN.fullmatch(credential):
+            # A tenant's token is good for reading.
+            _by_token(services, credential)
+            raise Problem.forbidden(_NEEDS_INGEST)
+        key = _known_key(services, credential)
+        if not key.scopes & {"ingest", "admin"}:
+            raise Refused("scope", Problem.forbidden(_NEEDS_INGEST))
+        services.key_use.note(key.key_id)
+    return Evaluator(key.key_id, key.tenants)
+
+
 def refuse_other_sites(request: Request) -> None:
     """Raise Problem 403 unless the request comes from a page of this console: a browser says so with every POST."""
     origin = request.headers.get("origin")
@@ -82,10 +110,20 @@ def refuse_other_sites(request: Request) -> None:
 
 def by_credential(services: Services, credential: str, peer: str) -> Principal:
     """Whose API key or tenant's token this is. A failure counts. Raises Problem 401, 403 and 429."""
-    try:
+    with _counted(services, credential, peer):
         if TOKEN.fullmatch(credential):
-            return _by_key(services, credential)
+            key = _known_key(services, credential)
+            principal = _principal(key)
+            services.key_use.note(key.key_id)
+            return principal
         return _by_token(services, credential)
+
+
+@contextmanager
+def _counted(services: Services, credential: str, peer: str) -> Generator[None]:
+    """Count a credential that is refused."""
+    try:
+        yield
     except Refused as refused:
         known = KEY_ID.match(credential)
         services.attempts.failed(peer, refused.reason, known and known[0])
@@ -112,15 +150,13 @@ def _bearer(request: Request) -> str | None:
     return credential.strip()
 
 
-def _by_key(services: Services, token: str) -> Principal:
+def _known_key(services: Services, token: str) -> ApiKey:
     key_id = token.rpartition("_")[0]
     with services.snapshot() as connection:
         key = find_key(connection, key_id)
     if key is None or not key.belongs_to(token):
         raise Refused("unknown", Problem.unauthenticated("the key is unknown"))
-    principal = _principal(_working(key))
-    services.key_use.note(key_id)
-    return principal
+    return _working(key)
 
 
 def _by_token(services: Services, token: str) -> TenantReader:

@@ -27,6 +27,7 @@ NAVIGATION: Final = (
     Link("/tenants", "Tenants", "tenants"),
     Link("/by/feature", "Features", "features"),
     Link("/by/model", "Models", "models"),
+    Link("/quality", "Quality", "quality"),
     Link("/unattributed", "Unattributed", "unattributed"),
     Link("/events", "Events", "events"),
     Link("/reconciliations", "Reconciliation", "reconciliation"),

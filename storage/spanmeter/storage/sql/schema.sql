@@ -10,6 +10,11 @@ CREATE TABLE IF NOT EXISTS spanmeter_migrations (
     applied_at timestamptz NOT NULL DEFAULT now()
 );
 ALTER TABLE spanmeter_migrations ADD COLUMN IF NOT EXISTS release text;
+COMMENT ON TABLE spanmeter_migrations IS 'What made the tables, step by step.';
+COMMENT ON COLUMN spanmeter_migrations.name IS 'Name of the step.';
+COMMENT ON COLUMN spanmeter_migrations.checksum IS 'Digest of its text.';
+COMMENT ON COLUMN spanmeter_migrations.applied_at IS 'When it was taken.';
+COMMENT ON COLUMN spanmeter_migrations.release IS 'The release that took it. NULL: one before they were noted.';
 
 -- has_record --
 -- Whether any migration has ever run here.

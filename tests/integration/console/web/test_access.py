@@ -38,7 +38,10 @@ _PARTS = {
     "{reconciliation_id}": "00000000-0000-0000-0000-000000000000",
 }
 _SEEN = sql.SQL("SELECT count(*), count(cost), count(model), count(provider) FROM {}")
-_BODIES: dict[str, dict[str, Any]] = {"/v1/keys": {"name": "x"}}
+_BODIES: dict[str, dict[str, Any]] = {
+    "/v1/keys": {"name": "x"},
+    "/v1/evaluations": {"evaluations": [{"name": "x", "score": 1, "response_id": "r"}]},
+}
 
 
 def routes(client: Client) -> list[tuple[str, str]]:

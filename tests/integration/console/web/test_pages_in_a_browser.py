@@ -35,6 +35,7 @@ PAGES = {
     "tenant": "/tenants/acme",
     "features": "/by/feature",
     "models": "/by/model",
+    "quality": "/quality",
     "unattributed": "/unattributed",
     "events": "/events?since=30d",
     "event": f"/events/{0:032x}:{1:016x}",

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from spanmeter.console.web.api import (
     actions,
+    evaluations,
     events,
     health,
     keys,
@@ -23,6 +24,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     actions.router,
     events.router,
     unattributed.router,
+    evaluations.router,
     tenants.router,
     rates.router,
     rules.router,

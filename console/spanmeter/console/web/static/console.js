@@ -67,7 +67,46 @@
     };
   }
 
-  const readers = { stacked, waterfall };
+  // What scores and costs what: a point each, and a line through those that none other beats.
+  function frontier(table) {
+    const points = [...table.tBodies[0].rows].map((row) => ({
+      name: label(row.cells[0]),
+      x: Number(row.dataset.cost),
+      y: Number(row.dataset.score),
+      beaten: row.dataset.beaten === "yes",
+    })).filter((point) => !Number.isNaN(point.x) && !Number.isNaN(point.y));
+    const drawn = (name, data, colourName, more) => ({
+      label: name, data, pointRadius: 6, pointHoverRadius: 8,
+      backgroundColor: colour(colourName), borderColor: colour(colourName), ...more,
+    });
+    const best = points.filter((point) => !point.beaten).sort((one, other) => one.x - other.x);
+    return {
+      datasets: [
+        drawn("on the frontier", best, "--series-1", { showLine: true, borderWidth: 2, borderDash: [5, 4] }),
+        drawn("another scores no worse and costs no more", points.filter((point) => point.beaten), "--series-others", {}),
+      ],
+    };
+  }
+
+  const names = {
+    id: "names",
+    afterDatasetsDraw(chart) {
+      if (chart.config.type !== "scatter") return;
+      const { ctx, chartArea } = chart;
+      ctx.save();
+      ctx.fillStyle = colour("--text");
+      ctx.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+      chart.data.datasets.forEach((dataset, at) => chart.getDatasetMeta(at).data.forEach((point, place) => {
+        const { name } = dataset.data[place];
+        const fits = point.x + 12 + ctx.measureText(name).width < chartArea.right;
+        ctx.textAlign = fits ? "left" : "right";
+        ctx.fillText(name, point.x + (fits ? 11 : -11), point.y - 12);
+      }));
+      ctx.restore();
+    },
+  };
+
+  const readers = { stacked, waterfall, frontier };
 
   function options(figure) {
     const { exact, axis } = formatter(figure);
@@ -110,6 +149,31 @@
     };
   }
 
+  function frontierOptions(figure) {
+    const { exact } = formatter(figure);
+    const base = options(figure);
+    const score = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
+    const titled = (axis, text) => ({ ...axis, stacked: false, title: { display: true, text, color: colour("--soft") } });
+    return {
+      ...base,
+      interaction: { mode: "nearest", intersect: true },
+      layout: { padding: { top: 18 } },
+      plugins: {
+        legend: base.plugins.legend,
+        tooltip: {
+          ...base.plugins.tooltip,
+          filter: () => true,
+          itemSort: undefined,
+          callbacks: { label: (item) => ` ${item.raw.name}: ${score.format(item.raw.y)} for ${exact(item.raw.x)}` },
+        },
+      },
+      scales: {
+        x: { ...titled(base.scales.x, "Cost per call"), grid: base.scales.y.grid, min: 0, grace: "12%", ticks: { ...base.scales.x.ticks, callback: exact } },
+        y: { ...titled(base.scales.y, "Mean score"), beginAtZero: false, grace: "15%", ticks: { ...base.scales.y.ticks, callback: (n) => score.format(n) } },
+      },
+    };
+  }
+
   function draw() {
     Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
     Chart.defaults.font.size = 12;
@@ -118,10 +182,12 @@
       const table = figure.querySelector("table");
       if (!canvas || !table) continue;
       charts.get(canvas)?.destroy();
+      const scattered = figure.dataset.chart === "frontier";
       charts.set(canvas, new Chart(canvas, {
-        type: "bar",
+        type: scattered ? "scatter" : "bar",
         data: readers[figure.dataset.chart](table),
-        options: options(figure),
+        options: scattered ? frontierOptions(figure) : options(figure),
+        plugins: scattered ? [names] : [],
       }));
       figure.dataset.drawn = "yes";
     }
