@@ -63,11 +63,11 @@ def console_app(settings: ConsoleSettings) -> FastAPI:
 
 @asynccontextmanager
 async def _open(services: Services, app: FastAPI) -> AsyncGenerator[None]:
-    services.pool.open()
+    services.open()
     try:
         yield
     finally:
-        services.pool.close()
+        services.close()
 
 
 def _ancestors(settings: ConsoleSettings, path: str) -> str:

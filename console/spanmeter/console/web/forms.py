@@ -1,5 +1,6 @@
 """Forms of our own pages: small, and from no other site."""
 
+import re
 from typing import Annotated, Final
 from urllib.parse import parse_qsl
 
@@ -9,6 +10,7 @@ from spanmeter.console.web.principals import refuse_other_sites
 from spanmeter.console.web.problems import Problem
 
 _MOST: Final = 50
+_AMOUNT: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,30})?")
 
 
 async def sent_form(request: Request) -> dict[str, str]:
@@ -22,6 +24,14 @@ async def sent_form(request: Request) -> dict[str, str]:
     if any("\0" in part for field in fields for part in field):
         raise Problem.unusable("the form cannot be read")
     return {name: value.strip() for name, value in fields}
+
+
+def amount_in(form: dict[str, str], name: str) -> str:
+    """An exact amount that somebody has typed. Raises Problem 422."""
+    text = form.get(name, "").replace(",", "")
+    if _AMOUNT.fullmatch(text) is None:
+        raise Problem.unusable("an amount is a number such as 25 or 0.50")
+    return text
 
 
 SentForm = Annotated[dict[str, str], Depends(sent_form)]

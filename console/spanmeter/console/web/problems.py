@@ -50,6 +50,16 @@ class Problem(Exception):
         return cls(HTTPStatus.NOT_FOUND, detail)
 
     @classmethod
+    def conflict(cls, detail: str) -> "Problem":
+        """It cannot be done as things are."""
+        return cls(HTTPStatus.CONFLICT, detail)
+
+    @classmethod
+    def lacking(cls, detail: str) -> "Problem":
+        """Each parameter is well, together they are no question."""
+        return cls(HTTPStatus.BAD_REQUEST, detail)
+
+    @classmethod
     def unusable(cls, detail: str) -> "Problem":
         """A parameter holds what cannot be used."""
         return cls(HTTPStatus.UNPROCESSABLE_ENTITY, detail)

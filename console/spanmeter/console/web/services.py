@@ -8,6 +8,7 @@ from fastapi import Request
 
 from spanmeter.console.web.attempts import Attempts
 from spanmeter.console.web.key_use import KeyUse
+from spanmeter.console.web.margins_held import MarginsHeld
 from spanmeter.console.web.rates_held import RatesHeld
 from spanmeter.console.web.settings import ConsoleSettings
 from spanmeter.console.web.tokens import Tokens, secrets_of
@@ -30,6 +31,16 @@ class Services:
         self.key_use = KeyUse(self.pool)
         self.tokens = Tokens(self._secrets)
         self.rates = RatesHeld()
+        self.margins = MarginsHeld(self.pool)
+
+    def open(self) -> None:
+        """Before the first request."""
+        self.pool.open()
+
+    def close(self) -> None:
+        """After the last one."""
+        self.margins.close()
+        self.pool.close()
 
     @contextmanager
     def snapshot(self) -> Generator[Connection]:

@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Query
 
@@ -72,14 +72,32 @@ def operator_view(
 
 
 def own_tenant(principal: TenantReader, tenant: str | None) -> str:
-    """The tenant that is asked for, if it is one of the principal's. Raises Problem 403 and 422."""
+    """The tenant that is asked for, if it is one of the principal's. Raises Problem 400 and 403."""
     if tenant is None:
         if len(principal.tenants) > 1:
-            raise Problem.unusable("this key is of several tenants: say which, with tenant=ID")
+            raise Problem.lacking("this key is of several tenants: say which, with tenant=ID")
         return next(iter(principal.tenants))
     if tenant not in principal.tenants:
         raise Problem.forbidden("this token reads another tenant's usage")
     return tenant
+
+
+class AskedTenant(NamedTuple):
+    """Whose what is asked for is; `own`: the tenant itself asks."""
+
+    tenant: str
+    own: bool
+
+
+def asked_tenant(
+    principal: Annotated[Principal, Depends(identified)], tenant: TenantName = None
+) -> AskedTenant:
+    """The one tenant that a request is about. Raises Problem 400 and 403."""
+    if isinstance(principal, TenantReader):
+        return AskedTenant(own_tenant(principal, tenant), own=True)
+    if tenant is None:
+        raise Problem.lacking("say whose: tenant=ID")
+    return AskedTenant(tenant, own=False)
 
 
 @contextmanager
@@ -91,5 +109,6 @@ def own_view(services: Services, tenant: str) -> Generator[View]:
         yield View(connection, tenant, own=True, shown=shown)
 
 
+OneTenant = Annotated[AskedTenant, Depends(asked_tenant)]
 AnyView = Annotated[View, Depends(any_view, scope="function")]
 OperatorView = Annotated[View, Depends(operator_view, scope="function")]

@@ -6,16 +6,20 @@ from typing import Final
 from fastapi import APIRouter
 
 from spanmeter.console.web.pages import (
+    alerts,
     breakdowns,
+    budgets,
     embed,
     events,
     health,
     keys,
     login,
+    margin,
     overview,
     rates,
     reconciliations,
     rules,
+    statements,
     tenants,
     unattributed,
 )
@@ -24,6 +28,10 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     login.router,
     overview.router,
     tenants.router,
+    margin.router,
+    statements.router,
+    budgets.router,
+    alerts.router,
     breakdowns.router,
     unattributed.router,
     events.router,

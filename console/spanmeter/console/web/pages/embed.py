@@ -1,58 +1,50 @@
 """A tenant's own page: what it used, in its words, to be embedded where the tenant works."""
 
-from collections.abc import Generator
 from decimal import Decimal
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from spanmeter.console.web.actions import ActionRow, actions
 from spanmeter.console.web.asked_period import Asked, AskedPeriod, asked_period
 from spanmeter.console.web.breakdown import Chart, Series, daily_totals, lines, over_time, totals
 from spanmeter.console.web.csv_files import csv_file
-from spanmeter.console.web.principals import TenantReader, by_credential, peer_of
+from spanmeter.console.web.embedding import (
+    OwnLimits,
+    OwnStatementAsked,
+    TenantsView,
+    TheServices,
+)
+from spanmeter.console.web.pages.statements import lines_csv
 from spanmeter.console.web.problems import Problem
 from spanmeter.console.web.rendering import page
-from spanmeter.console.web.services import Services, services_of
 from spanmeter.console.web.settings import colour
 from spanmeter.console.web.usage_sums import UsageAsked, UsageRow, usage_sums
-from spanmeter.console.web.views import View, own_tenant, own_view
+from spanmeter.console.web.views import View
 
 router = APIRouter()
 
-Token = Annotated[str, Query(max_length=4096, description="A tenant's token.")]
 Theme = Annotated[str, Query(pattern="^(auto|light|dark)$")]
 Accent = Annotated[str | None, Query(max_length=7)]
-TheServices = Annotated[Services, Depends(services_of)]
 
 _MONTHS: Final = 12
 _ALL: Final = 100_000
 _NAMES: Final = 6
 
 
-def tenants_view(request: Request, services: TheServices, token: Token) -> Generator[View]:
-    """What the tenant whose token it is is shown of itself. Raises Problem 401."""
-    who = by_credential(services, token, peer_of(request))
-    if not isinstance(who, TenantReader):
-        raise Problem.forbidden("a tenant's page takes a tenant's token, never an API key")
-    with own_view(services, own_tenant(who, None)) as view:
-        yield view
-
-
-TenantsView = Annotated[View, Depends(tenants_view, scope="function")]
-
-
 @router.get("/embed")
 def tenants_page(
     request: Request,
     services: TheServices,
+    limits: OwnLimits,
+    statement: OwnStatementAsked,
     view: TenantsView,
     asked: Asked,
     theme: Theme = "auto",
     accent: Accent = None,
 ) -> Response:
-    """What the tenant used."""
+    """What the tenant used, what is left of its limits, and what it owes."""
     now = totals(view, asked)
     done = actions(view, asked, by_day=True)
     return page(
@@ -71,6 +63,8 @@ def tenants_page(
         features=lines(view, "feature", asked, now.currency),
         models=lines(view, "model", asked, now.currency) if view.models else [],
         history=_months(view, now.currency),
+        limits=limits,
+        statement=statement,
     )
 
 
@@ -88,6 +82,14 @@ def tenants_csv(view: TenantsView, asked: Asked) -> Response:
         for row in rows
     ]
     return csv_file("usage.csv", [*names, *(["cost", "currency"] if view.cost else [])], cells)
+
+
+@router.get("/embed/statement.csv")
+def statement_csv(statement: OwnStatementAsked) -> Response:
+    """The lines of its statement."""
+    if statement is None:
+        raise Problem.not_found("there is no statement of that month")
+    return lines_csv(statement.told)
 
 
 @router.get("/embed/theme.css")

@@ -11,12 +11,15 @@ from spanmeter.console.web.concentration import concentration
 from spanmeter.console.web.health import read_health
 from spanmeter.console.web.rendering import page
 from spanmeter.console.web.views import OperatorView
+from spanmeter.storage.alerts import fired
+from spanmeter.storage.budget_approvals import approvals
 
 router = APIRouter()
 
 Currency = Annotated[str | None, Query(pattern="^[A-Z]{3}$")]
 
 _SHOWN = 8
+_ALERTS = 100
 
 
 @router.get("/")
@@ -41,4 +44,6 @@ def overview(
         models=lines(view, "model", asked, now.currency, compared=True)[:_SHOWN],
         spread=concentration(view, "tenant_id", asked, now.currency),
         health=read_health(view.connection),
+        alerts=fired(view.connection, asked.since, _ALERTS, open_only=True),
+        waiting=len(approvals(view.connection)),
     )

@@ -1,7 +1,7 @@
 """Tenants by cost, and one of them: what it used, who of its users is heavy, and what it is shown."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import quote
@@ -14,12 +14,17 @@ from spanmeter.console.web.asked_period import Asked
 from spanmeter.console.web.breakdown import Line, daily_totals, lines, over_time, totals
 from spanmeter.console.web.concentration import concentration
 from spanmeter.console.web.forms import SentForm
+from spanmeter.console.web.limits import EVERYTHING, TenantLimit, limits_of
+from spanmeter.console.web.pages.margin import by_tenant
 from spanmeter.console.web.pages.overview import Currency
 from spanmeter.console.web.principals import Operator, administrator, operator
 from spanmeter.console.web.rendering import page
 from spanmeter.console.web.services import Services, services_of
-from spanmeter.console.web.views import OperatorView
+from spanmeter.console.web.statements import TenantStatements
+from spanmeter.console.web.views import OperatorView, View
 from spanmeter.storage.console_access import set_tenant_view, tenant_view
+from spanmeter.storage.errors import DatabaseUnavailable
+from spanmeter.storage.tenant_statements import Statements
 
 router = APIRouter()
 
@@ -33,15 +38,21 @@ _PREVIEW: Final = timedelta(minutes=15)
 @router.get("/tenants")
 def tenants(
     request: Request,
-    view: OperatorView,
+    services: Annotated[Services, Depends(services_of)],
+    _: Annotated[Operator, Depends(operator)],
     asked: Asked,
     search: Annotated[str, Query(max_length=200)] = "",
     start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     currency: Currency = None,
 ) -> Response:
-    """All tenants, greatest cost first."""
-    now = totals(view, asked, currency)
-    known = lines(view, "tenant_id", asked, now.currency, compared=True)
+    """All tenants, greatest cost first, with their margin of this month."""
+    month = datetime.now(UTC).date().replace(day=1)
+    margins = by_tenant(services, month)
+    with services.snapshot() as connection:
+        view = View.of_all(connection)
+        now = totals(view, asked, currency)
+        known = lines(view, "tenant_id", asked, now.currency, compared=True)
+        spread = concentration(view, "tenant_id", asked, now.currency)
     found = [each for each in known if search.lower() in _name(each).lower()]
     return page(
         request,
@@ -53,7 +64,9 @@ def tenants(
         start=start,
         following=start + _ON_A_PAGE if len(found) > start + _ON_A_PAGE else None,
         search=search,
-        spread=concentration(view, "tenant_id", asked, now.currency),
+        spread=spread,
+        margins=margins or None,
+        margin_month=f"{month:%b}",
     )
 
 
@@ -87,9 +100,23 @@ def set_view(
     return RedirectResponse(f"/tenants/{quote(tenant, safe='')}#shown", HTTPStatus.SEE_OTHER)
 
 
+def _limits(
+    tenant: TenantPath,
+    services: Annotated[Services, Depends(services_of)],
+    _: Annotated[Operator, Depends(operator)],
+) -> list[TenantLimit] | None:
+    """What limits the tenant; None: it cannot be counted now. Before the view, so that a request has one connection."""
+    try:
+        with services.changing() as connection:
+            return limits_of(connection, tenant, EVERYTHING)
+    except DatabaseUnavailable:
+        return None
+
+
 @router.get("/tenants/{tenant:path}")
 def tenant_page(
     request: Request,
+    limits: Annotated[list[TenantLimit] | None, Depends(_limits)],
     view: OperatorView,
     tenant: TenantPath,
     asked: Asked,
@@ -97,6 +124,7 @@ def tenant_page(
 ) -> Response:
     """One tenant."""
     of_it = replace(view, tenant=tenant)
+    charged = TenantStatements(Statements(view.connection), tenant, cost=True)
     now = totals(of_it, asked, currency)
     return page(
         request,
@@ -113,6 +141,9 @@ def tenant_page(
         spread=concentration(of_it, "user_id", asked, now.currency),
         actions=actions(of_it, asked, by_day=False)[:_SHOWN],
         shown=tenant_view(view.connection, tenant),
+        limits=limits,
+        told=charged.told(charged.month),
+        month=charged.month,
     )
 
 
