@@ -95,6 +95,12 @@ def totals(view: View, period: AskedPeriod, currency: str | None = None) -> Tota
     )
 
 
+def costs_by_currency(view: View, period: AskedPeriod) -> dict[str, Decimal]:
+    """What everything of the period costs."""
+    rows = usage_sums(view, UsageAsked((), period, limit=_ALL))
+    return {row.currency: row.cost for row in rows if row.cost is not None}
+
+
 def lines(
     view: View, by: str, period: AskedPeriod, currency: str, *, compared: bool = False
 ) -> list[Line]:

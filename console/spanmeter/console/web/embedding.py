@@ -1,7 +1,7 @@
 """What a tenant's own page is made of: of the tenant whose token it is, and nobody else."""
 
 from collections.abc import Generator
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
@@ -10,25 +10,14 @@ from spanmeter.console.web.limits import TenantLimit, limits_of
 from spanmeter.console.web.principals import TenantReader, by_credential, peer_of
 from spanmeter.console.web.problems import Problem
 from spanmeter.console.web.services import Services, services_of
-from spanmeter.console.web.statements import TenantStatements, Told
+from spanmeter.console.web.statements import Told
+from spanmeter.console.web.statements_asked import AskedStatements
 from spanmeter.console.web.views import View, own_tenant, own_view
-from spanmeter.metering.plans.billing_periods import following, month_named
-from spanmeter.storage.closings import Closing
 from spanmeter.storage.console_access import tenant_view
 from spanmeter.storage.errors import DatabaseUnavailable, LedgerIncomplete
 
 TheServices = Annotated[Services, Depends(services_of)]
 Token = Annotated[str, Query(max_length=4096, description="A tenant's token.")]
-
-
-class OwnStatement(NamedTuple):
-    """A statement as the tenant is shown it, and the months beside it."""
-
-    told: Told
-    month: str
-    before: str
-    after: str | None
-    closed: list[Closing]
 
 
 def the_tenant(request: Request, services: TheServices, token: Token) -> str:
@@ -51,24 +40,20 @@ def own_limits(services: TheServices, tenant: OwnTenant) -> list[TenantLimit] | 
         return None
 
 
-def own_statement(
-    services: TheServices, tenant: OwnTenant, month: MonthAsked = None
-) -> OwnStatement | None:
-    """The statement of a month, by default of the one that is now; None: the ledger cannot tell it any more."""
-    with services.snapshot() as connection:
-        kept = TenantStatements.of_own(connection, tenant)
-        asked = kept.month if month is None else month_named(month)
-        try:
-            told = kept.told(asked)
-        except (Problem, LedgerIncomplete):
-            return None
-        return OwnStatement(
-            told,
-            f"{asked:%Y-%m}",
-            f"{following(asked, -1):%Y-%m}",
-            f"{following(asked):%Y-%m}" if asked < kept.month else None,
-            list(reversed(kept.closed())),
-        )
+def own_statements(services: TheServices, tenant: OwnTenant) -> AskedStatements:
+    """The tenant's statements, as it is shown them."""
+    return AskedStatements(services, tenant, own=True)
+
+
+OwnStatements = Annotated[AskedStatements, Depends(own_statements)]
+
+
+def own_statement(kept: OwnStatements, month: MonthAsked = None) -> Told | None:
+    """The statement of a month, by default of the one that is now; None: it is being worked out, or cannot be."""
+    try:
+        return kept.at_once(month)
+    except (Problem, LedgerIncomplete):
+        return None
 
 
 def tenants_view(services: TheServices, tenant: OwnTenant) -> Generator[View]:
@@ -79,5 +64,5 @@ def tenants_view(services: TheServices, tenant: OwnTenant) -> Generator[View]:
 
 # The view is last: what was asked before has given its connection back by then.
 OwnLimits = Annotated[list[TenantLimit] | None, Depends(own_limits)]
-OwnStatementAsked = Annotated[OwnStatement | None, Depends(own_statement)]
+OwnStatement = Annotated[Told | None, Depends(own_statement)]
 TenantsView = Annotated[View, Depends(tenants_view, scope="function")]

@@ -8,10 +8,12 @@ from fastapi import Request
 
 from spanmeter.console.web.attempts import Attempts
 from spanmeter.console.web.key_use import KeyUse
-from spanmeter.console.web.margins_held import MarginsHeld
+from spanmeter.console.web.margins_held import AllMargins, MarginsAsked, all_margins
 from spanmeter.console.web.rates_held import RatesHeld
 from spanmeter.console.web.settings import ConsoleSettings
+from spanmeter.console.web.statements import StatementAsked, Told, told_statement
 from spanmeter.console.web.tokens import Tokens, secrets_of
+from spanmeter.console.web.worked_out import Noted, WorkedOut
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection, database_errors
 from spanmeter.storage.pool import connection_pool
@@ -31,7 +33,8 @@ class Services:
         self.key_use = KeyUse(self.pool)
         self.tokens = Tokens(self._secrets)
         self.rates = RatesHeld()
-        self.margins = MarginsHeld(self.pool)
+        self.margins = WorkedOut(self._margins)
+        self.statements = WorkedOut(self._statement)
 
     def open(self) -> None:
         """Before the first request."""
@@ -40,6 +43,7 @@ class Services:
     def close(self) -> None:
         """After the last one."""
         self.margins.close()
+        self.statements.close()
         self.pool.close()
 
     @contextmanager
@@ -54,6 +58,14 @@ class Services:
         """A connection in autocommit. Raises DatabaseUnavailable."""
         with self.pool.connection() as connection, database_errors():
             yield connection
+
+    def _margins(self, asked: MarginsAsked, noted: Noted) -> AllMargins:
+        with self.snapshot() as connection:
+            return all_margins(connection, asked, noted)
+
+    def _statement(self, asked: StatementAsked, _: Noted) -> Told:
+        with self.snapshot() as connection:
+            return told_statement(connection, asked)
 
     def _secrets(self) -> Mapping[str, bytes]:
         with self.pool.connection() as connection:

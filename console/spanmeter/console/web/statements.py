@@ -1,16 +1,12 @@
 """Statements of one tenant, for an operator or the tenant itself: what reveals its cost is told to who may see that."""
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, Final
-
-from fastapi import Depends
+from typing import Any, Final, NamedTuple
 
 from spanmeter.console.statement_listing import notes_of
 from spanmeter.console.web.problems import Problem
-from spanmeter.console.web.services import Services, services_of
-from spanmeter.console.web.views import OneTenant
+from spanmeter.metering.plans.billing_periods import following, month_named
 from spanmeter.metering.plans.charge_units import COST
 from spanmeter.metering.statements.course import TwoCurrencies
 from spanmeter.metering.statements.statement import Statement, exact, total_of
@@ -33,11 +29,38 @@ class Told:
     closing: Closing | None
     changed_since: str | None
     notes: list[str]
+    now: date
+    """The month that the period of now begins in."""
+    closed: list[Closing]
+    """The closed periods, in their order."""
+
+    @property
+    def month(self) -> date:
+        """The month that its period begins in."""
+        return month_named(self.document["period"])
+
+    @property
+    def before(self) -> date:
+        """The month before."""
+        return following(self.month, -1)
+
+    @property
+    def after(self) -> date | None:
+        """The month after, unless that is to come."""
+        return following(self.month) if self.month < self.now else None
 
     @property
     def charged(self) -> bool:
         """Whether a plan was in force, so that there are amounts."""
         return self.document["currency"] is not None
+
+
+class StatementAsked(NamedTuple):
+    """Whose, of which month (None: the one that is now), and whether it is told as the tenant itself is shown it."""
+
+    tenant: str
+    month: date | None
+    own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +75,11 @@ class TenantStatements:
     def of_own(cls, connection: Connection, tenant: str) -> "TenantStatements":
         """As the tenant is shown them."""
         return cls(Statements(connection), tenant, tenant_view(connection, tenant).shows_cost)
+
+    @classmethod
+    def of_all(cls, connection: Connection, tenant: str) -> "TenantStatements":
+        """As an operator sees them."""
+        return cls(Statements(connection), tenant, cost=True)
 
     @property
     def month(self) -> date:
@@ -83,12 +111,15 @@ class TenantStatements:
             closing,
             exact(total_of(changed)) if changed else None,
             notes_of(found, closing, changed) if self.cost else [],
+            self.month,
+            self.closed(),
         )
 
     def _as_kept(self, closing: Closing) -> Told:
         note = "Rows of that time have left the ledger: this is what was kept when it was closed."
         document = self._shown(closing.read())
-        return Told(document, closing.digest.hex(), closing, None, [note])
+        closed = self.closed()
+        return Told(document, closing.digest.hex(), closing, None, [note], self.month, closed)
 
     def _shown(self, document: dict[str, Any]) -> dict[str, Any]:
         if self.cost:
@@ -105,16 +136,12 @@ def _costless(line: dict[str, Any]) -> dict[str, Any]:
     return {**line, "unit": None, "quantity": None, "price": None}
 
 
-def tenant_statements(
-    services: Annotated[Services, Depends(services_of)], asked: OneTenant
-) -> Generator[TenantStatements]:
-    """Of the tenant that is asked for, as whoever asks may see them."""
-    tenant, own = asked
-    with services.snapshot() as connection:
-        if own:
-            yield TenantStatements.of_own(connection, tenant)
-        else:
-            yield TenantStatements(Statements(connection), tenant, cost=True)
-
-
-StatementsOfTenant = Annotated[TenantStatements, Depends(tenant_statements, scope="function")]
+def told_statement(connection: Connection, asked: StatementAsked) -> Told:
+    """The statement that is asked for. Raises Problem 409, DatabaseUnavailable."""
+    tenant, month, own = asked
+    kept = (
+        TenantStatements.of_own(connection, tenant)
+        if own
+        else TenantStatements.of_all(connection, tenant)
+    )
+    return kept.told(kept.month if month is None else month)

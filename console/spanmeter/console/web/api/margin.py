@@ -8,14 +8,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from spanmeter.console.margins import BY_PLAN, Margin, margin_listing, margins
+from spanmeter.console.margins import BY_PLAN, Margin, margin_listing
 from spanmeter.console.web.api.statements import MONTH
 from spanmeter.console.web.api.usage import SHORT
-from spanmeter.console.web.margins_held import AllMargins, BeingWorkedOut
+from spanmeter.console.web.margins_held import AllMargins, MarginsAsked, all_margins
 from spanmeter.console.web.money import Money
 from spanmeter.console.web.principals import Operator, operator
 from spanmeter.console.web.problems import Problem, documented
 from spanmeter.console.web.services import Services, services_of
+from spanmeter.console.web.worked_out import BeingWorkedOut
 from spanmeter.metering.plans.billing_periods import month_named
 from spanmeter.storage.errors import UnknownDimension
 from spanmeter.storage.reports import dimension
@@ -73,11 +74,7 @@ def margin(
 ) -> Margins:
     """Revenue, cost and margin of a month. With thousands of tenants it may say 503: ask again, it is worked out."""
     asked, what = the_month(month), the_dimension(by)
-    found = (
-        of_all(services, asked, what, _PATIENCE)
-        if tenant is None
-        else of_one(services, asked, what, tenant)
-    )
+    found = _found(services, MarginsAsked(asked, what), tenant)
     return Margins(
         month=f"{asked:%Y-%m}",
         as_of=found.as_of,
@@ -102,25 +99,19 @@ def the_dimension(by: str) -> str:
         raise Problem.lacking(str(error)) from error
 
 
-def of_all(services: Services, month: date, by: str, patience: float) -> AllMargins:
-    """Everybody's. Raises Problem 503 while there is no answer yet."""
-    try:
-        return services.margins.read(month, by, patience)
-    except BeingWorkedOut as error:
-        again = {"Retry-After": "5"}
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), again) from error
-
-
-def of_one(services: Services, month: date, by: str, tenant: str) -> AllMargins:
-    """One tenant's."""
-    troubles: list[str] = []
-    with services.snapshot() as connection:
-        found = list(margins(connection, month, by, tenant, trouble=troubles.append))
-    return AllMargins(found, datetime.now(UTC), troubles)
-
-
 def rows(found: Sequence[Margin], month: date, by: str) -> list[MarginRow]:
     """The sums by what was asked for, the lowest margin first."""
     listing = margin_listing(found, month, by)
     names = ["name", *(column.name for column in listing.columns[1:])]
     return [MarginRow.model_validate(dict(zip(names, row, strict=True))) for row in listing.rows]
+
+
+def _found(services: Services, asked: MarginsAsked, tenant: str | None) -> AllMargins:
+    if tenant is not None:
+        with services.snapshot() as connection:
+            return all_margins(connection, asked, lambda: None, tenant)
+    try:
+        return services.margins.read(asked, _PATIENCE)
+    except BeingWorkedOut as error:
+        again = {"Retry-After": "5"}
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), again) from error

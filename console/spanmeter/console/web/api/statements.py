@@ -7,8 +7,8 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from spanmeter.console.web.problems import documented
-from spanmeter.console.web.statements import StatementsOfTenant, Told
-from spanmeter.metering.plans.billing_periods import month_named
+from spanmeter.console.web.statements import Told
+from spanmeter.console.web.statements_asked import StatementsOfTenant
 from spanmeter.storage.closings import Closing
 
 router = APIRouter(tags=["statements"])
@@ -93,16 +93,15 @@ class Periods(BaseModel):
 @router.get("/statements", responses=documented())
 def statements(kept: StatementsOfTenant) -> Periods:
     """The periods of a tenant: the one that is now, to date, and those that were closed."""
-    closed = kept.closed()
-    months = {each.month for each in closed}
-    now = [] if kept.month in months else [_now(kept.told(kept.month))]
-    return Periods(data=[*now, *(_period(each) for each in reversed(closed))])
+    now = kept.told()
+    opened = [_now(now)] if now.closing is None else []
+    return Periods(data=[*opened, *(_period(each) for each in reversed(now.closed))])
 
 
 @router.get("/statements/{month}", responses=documented())
 def statement(kept: StatementsOfTenant, month: Month) -> StatementShown:
     """The statement of one period."""
-    return _shown(kept.told(month_named(month)))
+    return _shown(kept.told(month))
 
 
 def _now(told: Told) -> Period:

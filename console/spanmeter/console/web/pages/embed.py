@@ -7,12 +7,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from spanmeter.console.web.actions import ActionRow, actions
+from spanmeter.console.web.api.margin import MonthAsked
 from spanmeter.console.web.asked_period import Asked, AskedPeriod, asked_period
 from spanmeter.console.web.breakdown import Chart, Series, daily_totals, lines, over_time, totals
 from spanmeter.console.web.csv_files import csv_file
 from spanmeter.console.web.embedding import (
     OwnLimits,
-    OwnStatementAsked,
+    OwnStatement,
+    OwnStatements,
     TenantsView,
     TheServices,
 )
@@ -38,7 +40,7 @@ def tenants_page(
     request: Request,
     services: TheServices,
     limits: OwnLimits,
-    statement: OwnStatementAsked,
+    statement: OwnStatement,
     view: TenantsView,
     asked: Asked,
     theme: Theme = "auto",
@@ -85,11 +87,9 @@ def tenants_csv(view: TenantsView, asked: Asked) -> Response:
 
 
 @router.get("/embed/statement.csv")
-def statement_csv(statement: OwnStatementAsked) -> Response:
+def statement_csv(kept: OwnStatements, month: MonthAsked = None) -> Response:
     """The lines of its statement."""
-    if statement is None:
-        raise Problem.not_found("there is no statement of that month")
-    return lines_csv(statement.told)
+    return lines_csv(kept.told(month))
 
 
 @router.get("/embed/theme.css")

@@ -17,11 +17,12 @@ from spanmeter.console.web.api.margin import (
 )
 from spanmeter.console.web.api.margin import rows as summed
 from spanmeter.console.web.csv_files import csv_file
-from spanmeter.console.web.margins_held import AllMargins, BeingWorkedOut
+from spanmeter.console.web.margins_held import AllMargins, MarginsAsked
 from spanmeter.console.web.principals import Operator, operator
 from spanmeter.console.web.problems import Problem
 from spanmeter.console.web.rendering import page
 from spanmeter.console.web.services import Services, services_of
+from spanmeter.console.web.worked_out import PATIENCE, BeingWorkedOut
 from spanmeter.metering.plans.billing_periods import following
 from spanmeter.metering.reconciliation.waterfall import total
 
@@ -33,8 +34,6 @@ AnOperator = Annotated[Operator, Depends(operator)]
 CHOICES: Final = ("tenant", "plan", "account_type", "feature", "model")
 _COLUMNS: Final = tuple(MarginRow.model_fields)
 _ON_A_PAGE: Final = 50
-_PATIENCE: Final = 0.2
-"""Seconds that a page waits; what takes longer is shown as it was last."""
 
 
 class Sums(NamedTuple):
@@ -76,7 +75,7 @@ def margin(
         after=following(asked) if asked < date.today().replace(day=1) else None,  # noqa: DTZ011
         by=by,
         choices=CHOICES,
-        working=known.tenants if isinstance(known, BeingWorkedOut) else None,
+        working=known.steps if isinstance(known, BeingWorkedOut) else None,
         as_of=None if isinstance(known, BeingWorkedOut) else known.as_of,
         troubles=[] if isinstance(known, BeingWorkedOut) else known.troubles,
         sums=_sums(rows),
@@ -115,7 +114,7 @@ def by_tenant(services: Services, month: date) -> dict[str, MarginRow]:
 
 def _known(services: Services, month: date, by: str) -> AllMargins | BeingWorkedOut:
     try:
-        return services.margins.read(month, by, _PATIENCE)
+        return services.margins.read(MarginsAsked(month, by), PATIENCE)
     except BeingWorkedOut as working:
         return working
 

@@ -18,13 +18,14 @@ from spanmeter.console.web.limits import EVERYTHING, TenantLimit, limits_of
 from spanmeter.console.web.pages.margin import by_tenant
 from spanmeter.console.web.pages.overview import Currency
 from spanmeter.console.web.principals import Operator, administrator, operator
+from spanmeter.console.web.problems import Problem
 from spanmeter.console.web.rendering import page
 from spanmeter.console.web.services import Services, services_of
-from spanmeter.console.web.statements import TenantStatements
+from spanmeter.console.web.statements import Told
+from spanmeter.console.web.statements_asked import AskedStatements
 from spanmeter.console.web.views import OperatorView, View
 from spanmeter.storage.console_access import set_tenant_view, tenant_view
-from spanmeter.storage.errors import DatabaseUnavailable
-from spanmeter.storage.tenant_statements import Statements
+from spanmeter.storage.errors import DatabaseUnavailable, StorageError
 
 router = APIRouter()
 
@@ -113,10 +114,23 @@ def _limits(
         return None
 
 
+def _statement(
+    tenant: TenantPath,
+    services: Annotated[Services, Depends(services_of)],
+    _: Annotated[Operator, Depends(operator)],
+) -> Told | None:
+    """The tenant's statement to date; None: it is being worked out, or cannot be."""
+    try:
+        return AskedStatements(services, tenant, own=False).at_once()
+    except (Problem, StorageError):
+        return None
+
+
 @router.get("/tenants/{tenant:path}")
 def tenant_page(
     request: Request,
     limits: Annotated[list[TenantLimit] | None, Depends(_limits)],
+    told: Annotated[Told | None, Depends(_statement)],
     view: OperatorView,
     tenant: TenantPath,
     asked: Asked,
@@ -124,7 +138,6 @@ def tenant_page(
 ) -> Response:
     """One tenant."""
     of_it = replace(view, tenant=tenant)
-    charged = TenantStatements(Statements(view.connection), tenant, cost=True)
     now = totals(of_it, asked, currency)
     return page(
         request,
@@ -142,8 +155,7 @@ def tenant_page(
         actions=actions(of_it, asked, by_day=False)[:_SHOWN],
         shown=tenant_view(view.connection, tenant),
         limits=limits,
-        told=charged.told(charged.month),
-        month=charged.month,
+        told=told,
     )
 
 
