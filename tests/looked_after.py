@@ -6,7 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from booking import query
+from booking import event, metered, query
 from spanmeter.metering.alerts.finding import Contributor, Finding, Window
 from spanmeter.metering.budgets.documents import read_budget
 from spanmeter.metering.plans.grants import Grant
@@ -15,6 +15,7 @@ from spanmeter.storage.budget_approvals import ask_for_approval
 from spanmeter.storage.budgets import set_budget
 from spanmeter.storage.connection import Connection, connect
 from spanmeter.storage.grants import add_grant
+from spanmeter.storage.ledger import LedgerWriter
 from spanmeter.storage.plans import assign, set_plan
 
 RECONCILED = "6f2b0f6e-6b0a-4b8e-9c41-0d7c5f6a1b2c"
@@ -35,6 +36,27 @@ name = "reports"
 action = "report"
 price = 0.05
 """
+
+
+def book_calls(dsn: str) -> None:
+    """Calls of three tenants in the last minutes: acme's are many."""
+    now = datetime.now(UTC)
+    with LedgerWriter(dsn) as writer:
+        writer.write(
+            metered(
+                *(
+                    event(
+                        time=now - timedelta(seconds=n),
+                        tenant_id=("acme", "acme", "globex", "initech")[n % 4],
+                        feature=("chat", "search")[n % 2],
+                        request_model="gpt-4o-mini",
+                        response_model="gpt-4o-mini",
+                        cost=Decimal(f"0.000{n + 1:03}000000000000000001"),
+                    )
+                    for n in range(40)
+                )
+            )
+        )
 
 
 def look_after(

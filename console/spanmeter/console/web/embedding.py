@@ -10,11 +10,10 @@ from spanmeter.console.web.limits import TenantLimit, limits_of
 from spanmeter.console.web.principals import TenantReader, by_credential, peer_of
 from spanmeter.console.web.problems import Problem
 from spanmeter.console.web.services import Services, services_of
-from spanmeter.console.web.statements import Told
-from spanmeter.console.web.statements_asked import AskedStatements
+from spanmeter.console.web.statements_asked import AskedStatements, Beside
 from spanmeter.console.web.views import View, own_tenant, own_view
 from spanmeter.storage.console_access import tenant_view
-from spanmeter.storage.errors import DatabaseUnavailable, LedgerIncomplete
+from spanmeter.storage.errors import DatabaseUnavailable
 
 TheServices = Annotated[Services, Depends(services_of)]
 Token = Annotated[str, Query(max_length=4096, description="A tenant's token.")]
@@ -48,12 +47,9 @@ def own_statements(services: TheServices, tenant: OwnTenant) -> AskedStatements:
 OwnStatements = Annotated[AskedStatements, Depends(own_statements)]
 
 
-def own_statement(kept: OwnStatements, month: MonthAsked = None) -> Told | None:
-    """The statement of a month, by default of the one that is now; None: it is being worked out, or cannot be."""
-    try:
-        return kept.at_once(month)
-    except (Problem, LedgerIncomplete):
-        return None
+def own_statement(kept: OwnStatements, month: MonthAsked = None) -> Beside:
+    """The statement of a month, by default of the one that is now."""
+    return kept.beside(month)
 
 
 def tenants_view(services: TheServices, tenant: OwnTenant) -> Generator[View]:
@@ -64,5 +60,5 @@ def tenants_view(services: TheServices, tenant: OwnTenant) -> Generator[View]:
 
 # The view is last: what was asked before has given its connection back by then.
 OwnLimits = Annotated[list[TenantLimit] | None, Depends(own_limits)]
-OwnStatement = Annotated[Told | None, Depends(own_statement)]
+OwnStatement = Annotated[Beside, Depends(own_statement)]
 TenantsView = Annotated[View, Depends(tenants_view, scope="function")]

@@ -2,7 +2,7 @@
 
 from datetime import date
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 from fastapi import Depends
 
@@ -12,8 +12,16 @@ from spanmeter.console.web.statements import StatementAsked, Told
 from spanmeter.console.web.views import OneTenant
 from spanmeter.console.web.worked_out import PATIENCE, BeingWorkedOut
 from spanmeter.metering.plans.billing_periods import month_named
+from spanmeter.storage.errors import StorageError
 
 _PATIENCE_OF_PROGRAMS: Final = 10.0
+
+
+class Beside(NamedTuple):
+    """A statement beside other things: None where it is being worked out, or cannot be."""
+
+    told: Told | None
+    working: bool
 
 
 class AskedStatements:
@@ -36,6 +44,14 @@ class AskedStatements:
             return self._read(month, PATIENCE)
         except BeingWorkedOut:
             return None
+
+    def beside(self, month: str | None = None) -> "Beside":
+        """For a page that has more to show, whatever becomes of the statement."""
+        try:
+            told = self.at_once(month)
+            return Beside(told, working=told is None)
+        except (Problem, StorageError):
+            return Beside(None, working=False)
 
     def _read(self, month: str | None, patience: float) -> Told:
         asked: date | None = None if month is None else month_named(month)

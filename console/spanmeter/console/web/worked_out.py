@@ -95,16 +95,14 @@ class WorkedOut(Generic[Key, Answer]):
         raise BeingWorkedOut(work.steps)
 
     def close(self) -> None:
-        """Give up what is being worked out."""
+        """Give up what is being worked out: at its next step, and without waiting for the database."""
         self._closing = True
-        with self._lock:
-            left = list(self._under_way.values())
-        for work in left:
-            work.done.wait()
 
     def _begin(self, key: Key) -> _Work[Answer]:
         work = self._under_way[key] = _Work()
-        threading.Thread(target=self._run, args=[key, work], name="working-out").start()
+        threading.Thread(
+            target=self._run, args=[key, work], name="working-out", daemon=True
+        ).start()
         return work
 
     def _run(self, key: Key, work: _Work[Answer]) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from spanmeter.console.web.problems import documented
 from spanmeter.console.web.statements import Told
 from spanmeter.console.web.statements_asked import StatementsOfTenant
+from spanmeter.metering.statements.statement import exact
 from spanmeter.storage.closings import Closing
 
 router = APIRouter(tags=["statements"])
@@ -121,7 +122,7 @@ def _period(closing: Closing) -> Period:
         state="closed",
         since=closing.since,
         until=closing.until,
-        total=None if closing.total is None else f"{closing.total:f}",
+        total=exact(closing.total),
         currency=closing.currency,
         revision=closing.revision,
         closed_at=closing.closed_at,

@@ -8,6 +8,7 @@ from typing import Annotated, Final, NamedTuple
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from spanmeter.console.budget_scopes import short_scope
 from spanmeter.console.periods import duration
 from spanmeter.console.web.api.budgets import LONGEST, BudgetCounter, BudgetName, counter
 from spanmeter.console.web.budgets import Budgets, the_budgets, used
@@ -26,10 +27,10 @@ TheBudgets = Annotated[Budgets, Depends(the_budgets)]
 Administrator = Annotated[Operator, Depends(administrator)]
 ApprovalId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
-_OF_EACH: Final = 5
+_OF_EACH: Final = 3
 """Counters of one budget that the list shows; its own page has the others."""
 
-_ON_A_PAGE: Final = 100
+_ON_A_PAGE: Final = 25
 
 
 class Counter(NamedTuple):
@@ -187,8 +188,11 @@ def _most_used(found: Sequence[Standing]) -> list[Counter]:
 
 
 def _asked(request: Approval, known: dict[str, Budget]) -> Asked:
-    of = ", ".join(values_of(request.counter).values())
-    return Asked(request, known.get(request.budget), of)
+    budget = known.get(request.budget)
+    scope = (
+        values_of(request.counter) if budget is None else short_scope(budget.scope, request.counter)
+    )
+    return Asked(request, budget, " · ".join(scope.values()))
 
 
 def _lasting(form: dict[str, str]) -> timedelta:

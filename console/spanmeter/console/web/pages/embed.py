@@ -66,7 +66,8 @@ def tenants_page(
         models=lines(view, "model", asked, now.currency) if view.models else [],
         history=_months(view, now.currency),
         limits=limits,
-        statement=statement,
+        statement=statement.told,
+        working=statement.working,
     )
 
 

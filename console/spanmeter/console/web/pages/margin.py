@@ -104,11 +104,11 @@ def margin_csv(
     return csv_file("margin.csv", list(_COLUMNS), cells)
 
 
-def by_tenant(services: Services, month: date) -> dict[str, MarginRow]:
-    """Each tenant's margin of a month as far as it is known at once; those of one currency."""
+def by_tenant(services: Services, month: date) -> dict[str, MarginRow] | None:
+    """Each tenant's margin of a month, in one currency; None: it is being worked out."""
     known = _known(services, month, "tenant_id")
     if isinstance(known, BeingWorkedOut):
-        return {}
+        return None
     return {each.name: each for each in summed(known.found, month, "tenant_id") if each.name}
 
 

@@ -18,14 +18,12 @@ from spanmeter.console.web.limits import EVERYTHING, TenantLimit, limits_of
 from spanmeter.console.web.pages.margin import by_tenant
 from spanmeter.console.web.pages.overview import Currency
 from spanmeter.console.web.principals import Operator, administrator, operator
-from spanmeter.console.web.problems import Problem
 from spanmeter.console.web.rendering import page
 from spanmeter.console.web.services import Services, services_of
-from spanmeter.console.web.statements import Told
-from spanmeter.console.web.statements_asked import AskedStatements
+from spanmeter.console.web.statements_asked import AskedStatements, Beside
 from spanmeter.console.web.views import OperatorView, View
 from spanmeter.storage.console_access import set_tenant_view, tenant_view
-from spanmeter.storage.errors import DatabaseUnavailable, StorageError
+from spanmeter.storage.errors import DatabaseUnavailable
 
 router = APIRouter()
 
@@ -66,7 +64,7 @@ def tenants(
         following=start + _ON_A_PAGE if len(found) > start + _ON_A_PAGE else None,
         search=search,
         spread=spread,
-        margins=margins or None,
+        margins=margins,
         margin_month=f"{month:%b}",
     )
 
@@ -118,19 +116,16 @@ def _statement(
     tenant: TenantPath,
     services: Annotated[Services, Depends(services_of)],
     _: Annotated[Operator, Depends(operator)],
-) -> Told | None:
-    """The tenant's statement to date; None: it is being worked out, or cannot be."""
-    try:
-        return AskedStatements(services, tenant, own=False).at_once()
-    except (Problem, StorageError):
-        return None
+) -> Beside:
+    """The tenant's statement to date."""
+    return AskedStatements(services, tenant, own=False).beside()
 
 
 @router.get("/tenants/{tenant:path}")
 def tenant_page(
     request: Request,
     limits: Annotated[list[TenantLimit] | None, Depends(_limits)],
-    told: Annotated[Told | None, Depends(_statement)],
+    statement: Annotated[Beside, Depends(_statement)],
     view: OperatorView,
     tenant: TenantPath,
     asked: Asked,
@@ -155,7 +150,8 @@ def tenant_page(
         actions=actions(of_it, asked, by_day=False)[:_SHOWN],
         shown=tenant_view(view.connection, tenant),
         limits=limits,
-        told=told,
+        told=statement.told,
+        working=statement.working,
     )
 
 
