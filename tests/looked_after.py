@@ -39,14 +39,14 @@ price = 0.05
 
 
 def book_calls(dsn: str) -> None:
-    """Calls of three tenants in the last minutes: acme's are many."""
+    """Calls of three tenants, a moment ago: half of them are acme's."""
     now = datetime.now(UTC)
     with LedgerWriter(dsn) as writer:
         writer.write(
             metered(
                 *(
                     event(
-                        time=now - timedelta(seconds=n),
+                        time=now - timedelta(milliseconds=n),
                         tenant_id=("acme", "acme", "globex", "initech")[n % 4],
                         feature=("chat", "search")[n % 2],
                         request_model="gpt-4o-mini",
@@ -86,7 +86,7 @@ def _budgets(connection: Connection, tenant: str, limit: str) -> None:
             "scope": {"tenant": "*"},
             "limit": "90000",
             "metric": "tokens",
-            "window": "day",
+            "window": "rolling 24h",
         },
         "chat": {
             "scope": {"tenant": tenant, "feature": "chat"},

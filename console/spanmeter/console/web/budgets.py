@@ -31,7 +31,7 @@ _MONEY: Final = ("cost", "price")
 
 
 class Budgets:
-    """The budgets of a ledger. What raises, beside DatabaseUnavailable: Problem 404, 409 and 422."""
+    """The budgets of a ledger. What raises, beside DatabaseUnavailable: Problem 400, 404 and 409."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -51,7 +51,9 @@ class Budgets:
 
     def put(self, budget: str, members: Mapping[str, Any], by: str) -> bool:
         """Put a budget in force; whether that is anything new."""
-        with self._laying_down(HTTPStatus.UNPROCESSABLE_ENTITY) as connection:
+        if any("\0" in name for name in (*members["scope"], *members["models"])):
+            raise Problem.meaningless("no name has a NUL in it")
+        with self._laying_down(HTTPStatus.BAD_REQUEST) as connection:
             return set_budget(connection, read_budget(budget, members), by)
 
     def remove(self, budget: str, by: str) -> None:
@@ -73,7 +75,7 @@ class Budgets:
         """Add to the limit of one counter, or of each; until when. Raises Problem 404."""
         self.history(budget)
         until = datetime.now(UTC) + lasting
-        with self._laying_down(HTTPStatus.UNPROCESSABLE_ENTITY) as connection:
+        with self._laying_down(HTTPStatus.BAD_REQUEST) as connection:
             added = _amount(amount)
             increase(connection, budget, _counter(of), added, until, by, reason or None)
         return until
@@ -132,7 +134,7 @@ def used(standing: Standing) -> Decimal:
 def _amount(text: str) -> Decimal:
     amount = Decimal(text)
     if amount <= 0:
-        raise Problem.unusable("what is added is more than 0")
+        raise Problem.meaningless("what is added is more than 0")
     return amount
 
 
@@ -140,7 +142,7 @@ def _counter(of: Mapping[str, str]) -> str | None:
     try:
         values = {dimension_named(name): value for name, value in of.items()}
     except ValueError as error:
-        raise Problem.unusable(str(error)) from error
+        raise Problem.meaningless(str(error)) from error
     return counter_of(values) if values else None
 
 

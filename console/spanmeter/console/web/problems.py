@@ -55,13 +55,13 @@ class Problem(Exception):
         return cls(HTTPStatus.CONFLICT, detail)
 
     @classmethod
-    def lacking(cls, detail: str) -> "Problem":
-        """Each parameter is well, together they are no question."""
+    def meaningless(cls, detail: str) -> "Problem":
+        """Each parameter has the form that the document gives, and yet it is no question that has an answer."""
         return cls(HTTPStatus.BAD_REQUEST, detail)
 
     @classmethod
-    def unusable(cls, detail: str) -> "Problem":
-        """A parameter holds what cannot be used."""
+    def malformed(cls, detail: str) -> "Problem":
+        """A parameter has not the form that the document gives."""
         return cls(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 

@@ -94,6 +94,13 @@ class WorkedOut(Generic[Key, Answer]):
             return known.answer
         raise BeingWorkedOut(work.steps)
 
+    def at_once(self, key: Key) -> Answer | None:
+        """The answer for a page that has more to show; None: it is being worked out. Raises as `read`."""
+        try:
+            return self.read(key, PATIENCE)
+        except BeingWorkedOut:
+            return None
+
     def close(self) -> None:
         """Give up what is being worked out: at its next step, and without waiting for the database."""
         self._closing = True

@@ -103,7 +103,7 @@ def test_a_budget_is_set_changed_raised_and_removed_by_an_administrator_alone(
     assert shown["definition"]["unpriced"] == "refuse"
     for wrong in ({"scope": {"nonsense": "x"}}, {"metric": "nonsense"}, {"action": "downgrade"}):
         refused = admin.send("PUT", "/v1/budgets/mine", {**wanted, **wrong})
-        assert 400 <= refused.status_code < 500, wrong
+        assert refused.status_code == 400, wrong
         assert refused.headers["content-type"] == "application/problem+json"
     assert admin.send("DELETE", "/v1/budgets/mine").status_code == 204
     assert admin.send("DELETE", "/v1/budgets/mine").status_code == 404
@@ -202,10 +202,11 @@ def test_grants_are_made_once_and_taken_back(admin: Client, reader: Client) -> N
     (grant,) = reader.data("/v1/grants?tenant=hooli")
     assert (grant["unit"], Decimal(grant["amount"])) == ("tokens", 1_000_000)
     assert admin.send("POST", "/v1/grants/g-1/void", {"note": "a mistake"}).status_code == 204
-    assert admin.send("POST", "/v1/grants/g-1/void", {}).status_code == 404
+    assert admin.send("POST", "/v1/grants/g-1/void", {}).status_code == 409
+    assert admin.send("POST", "/v1/grants/g-0/void", {}).status_code == 404
     assert reader.data("/v1/grants?tenant=hooli")[0]["voided_at"] is not None
     late = {**wanted, "grant_id": "g-2", "expires_at": "2020-01-01T00:00:00Z"}
-    assert 400 <= admin.send("POST", "/v1/grants", late).status_code < 500
+    assert admin.send("POST", "/v1/grants", late).status_code == 400
 
 
 def test_margins_add_up_and_name_who_costs_more_than_it_pays(reader: Client, ledger: str) -> None:

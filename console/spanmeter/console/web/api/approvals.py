@@ -38,11 +38,10 @@ class Approvals(BaseModel):
     data: list[Approval]
 
 
-class ApprovalWanted(BaseModel):
+class ApprovalWanted(Lasting):
     """By how much to raise the limit, and for how long."""
 
     amount: Amount | None = Field(None, description="Null: by what the largest call needs.")
-    seconds: Lasting
 
 
 @router.get("/approvals", responses=documented())

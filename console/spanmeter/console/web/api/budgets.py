@@ -13,6 +13,7 @@ from spanmeter.console.web.money import Amount, Money
 from spanmeter.console.web.paging import Cursor, Limit, Page, page_of, read
 from spanmeter.console.web.principals import Operator, administrator
 from spanmeter.console.web.problems import documented
+from spanmeter.console.web.whole import Whole
 from spanmeter.metering.budgets.budget import Action, Fail
 from spanmeter.storage.budget_standing import Standing
 from spanmeter.storage.budgets import BudgetVersion
@@ -29,10 +30,13 @@ _Value = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=
 LONGEST = timedelta(days=3660)
 """More than a limit is granted for so long at most."""
 
-Lasting = Annotated[
-    int,
-    Field(86_400, strict=True, ge=60, le=int(LONGEST.total_seconds()), description="For so long."),
-]
+
+class Lasting(BaseModel):
+    """Something for a time."""
+
+    seconds: Whole = Field(
+        86_400, ge=60, le=int(LONGEST.total_seconds()), description="For so long."
+    )
 
 
 class BudgetCounter(BaseModel):
@@ -89,7 +93,7 @@ class BudgetWanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    scope: dict[_Value, _Value] = Field(
+    scope: dict[str, _Value] = Field(
         max_length=8, description="tenant, feature, user ...; * for one counter of each."
     )
     limit: Amount
@@ -107,18 +111,17 @@ class BudgetWanted(BaseModel):
     fail: Fail = "open"
     per_request: Amount | None = None
     unpriced: Unpriced | Literal["refuse"] = Field(default_factory=Unpriced)
-    output_tokens: int = Field(4096, strict=True, ge=1, le=10_000_000)
-    max_wait: int = Field(30, strict=True, ge=1, le=300, description="Seconds, of throttle.")
-    least_output: int = Field(256, strict=True, ge=1, le=10_000_000)
-    models: dict[_Value, _Value] = Field(default_factory=dict[str, str], max_length=64)
+    output_tokens: Whole = Field(4096, ge=1, le=10_000_000)
+    max_wait: Whole = Field(30, ge=1, le=300, description="Seconds, of throttle.")
+    least_output: Whole = Field(256, ge=1, le=10_000_000)
+    models: dict[str, _Value] = Field(default_factory=dict[str, str], max_length=64)
 
 
-class IncreaseWanted(BaseModel):
+class IncreaseWanted(Lasting):
     """More than the limit, for a time."""
 
     amount: Amount
-    seconds: Lasting
-    of: dict[_Value, _Value] = Field(
+    of: dict[str, _Value] = Field(
         default_factory=dict[str, str],
         max_length=8,
         description="One counter, by its values: {tenant: acme}. Empty: each.",

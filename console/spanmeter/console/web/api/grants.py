@@ -15,6 +15,7 @@ from spanmeter.console.web.paging import Cursor, Limit, Page, page_of, read
 from spanmeter.console.web.problems import Problem, documented
 from spanmeter.console.web.services import Services, services_of
 from spanmeter.console.web.views import OperatorView
+from spanmeter.console.web.whole import Whole
 from spanmeter.metering.plans.grants import Grant as Kept
 from spanmeter.storage.grants import UnknownGrant, add_grant, read_grants, void_grant
 
@@ -58,7 +59,7 @@ class GrantWanted(BaseModel):
     )
     effective_at: Moment | None = Field(None, description="Null: now.")
     expires_at: Moment | None = Field(None, description="Null: never.")
-    priority: int = Field(100, strict=True, ge=0, le=1000)
+    priority: Whole = Field(100, ge=0, le=1000)
     recurring: bool = Field(default=False, strict=True, description="Anew each billing period.")
     note: _Note | None = None
 
@@ -106,16 +107,18 @@ def grant(services: TheServices, wanted: GrantWanted, who: Administrator) -> Gra
 @router.post(
     "/grants/{grant_id}/void",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=documented(HTTPStatus.NOT_FOUND),
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 def void(services: TheServices, grant_id: GrantId, wanted: VoidWanted, who: Administrator) -> None:
-    """Take a grant back. What it paid for before stays paid."""
+    """Take a grant back, once. What it paid for before stays paid."""
     at = wanted.at or datetime.now(UTC)
-    try:
-        with services.changing() as connection:
+    with services.changing() as connection:
+        if not any(each.grant_id == grant_id for each in read_grants(connection)):
+            raise Problem.not_found("there is no such grant")
+        try:
             void_grant(connection, grant_id, at, who.name, wanted.note)
-    except UnknownGrant as error:
-        raise Problem.not_found("there is no such grant that is not void") from error
+        except UnknownGrant as error:
+            raise Problem.conflict("the grant is void already") from error
 
 
 def _given(wanted: GrantWanted) -> Kept:
@@ -134,7 +137,7 @@ def _given(wanted: GrantWanted) -> Kept:
             note=wanted.note,
         )
     except ValueError as error:
-        raise Problem.unusable(str(error)) from error
+        raise Problem.meaningless(str(error)) from error
 
 
 def _shown(grant: Kept) -> Grant:

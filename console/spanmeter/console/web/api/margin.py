@@ -96,7 +96,7 @@ def the_dimension(by: str) -> str:
             dimension(name)
         return name
     except UnknownDimension as error:
-        raise Problem.lacking(str(error)) from error
+        raise Problem.meaningless(str(error)) from error
 
 
 def rows(found: Sequence[Margin], month: date, by: str) -> list[MarginRow]:

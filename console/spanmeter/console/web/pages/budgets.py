@@ -199,7 +199,7 @@ def _lasting(form: dict[str, str]) -> timedelta:
     try:
         lasting = duration(form.get("lasting", ""))
     except (ValueError, OverflowError) as error:
-        raise Problem.unusable(str(error)) from error
+        raise Problem.meaningless(str(error)) from error
     if not timedelta() < lasting <= LONGEST:
-        raise Problem.unusable("a limit is raised for ten years at most")
+        raise Problem.meaningless("a limit is raised for ten years at most")
     return lasting

@@ -6,11 +6,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
-from spanmeter.console.web.actions import ActionRow, actions
+from spanmeter.console.web.actions import ActionRow
 from spanmeter.console.web.api.margin import MonthAsked
 from spanmeter.console.web.asked_period import Asked, AskedPeriod, asked_period
-from spanmeter.console.web.breakdown import Chart, Series, daily_totals, lines, over_time, totals
+from spanmeter.console.web.breakdown import Chart, Series, lines
 from spanmeter.console.web.csv_files import csv_file
+from spanmeter.console.web.details import DetailsAsked
 from spanmeter.console.web.embedding import (
     OwnLimits,
     OwnStatement,
@@ -22,6 +23,7 @@ from spanmeter.console.web.pages.statements import lines_csv
 from spanmeter.console.web.problems import Problem
 from spanmeter.console.web.rendering import page
 from spanmeter.console.web.settings import colour
+from spanmeter.console.web.sheet import Sheet, total_before
 from spanmeter.console.web.usage_sums import UsageAsked, UsageRow, usage_sums
 from spanmeter.console.web.views import View
 
@@ -47,8 +49,12 @@ def tenants_page(
     accent: Accent = None,
 ) -> Response:
     """What the tenant used, what is left of its limits, and what it owes."""
-    now = totals(view, asked)
-    done = actions(view, asked, by_day=True)
+    sheet = Sheet.read(view, "feature", asked)
+    now, before = sheet.totals(), sheet.before()
+    known = services.details.at_once(
+        DetailsAsked(view.tenant or "", own=True, period=asked, currency=now.currency)
+    )
+    done = [] if known is None else known.actions
     return page(
         request,
         "embed.html",
@@ -58,11 +64,12 @@ def tenants_page(
         theme=theme,
         accent=_accent(accent) or services.settings.accent,
         totals=now,
-        before=totals(view, asked.before, now.currency),
-        trend=daily_totals(view, asked, now.currency),
+        before=total_before(sheet, before),
+        trend=sheet.trend(),
         actions=_by_name(done),
-        chart=_of_actions(done, asked) if done else over_time(view, "feature", asked, now.currency),
-        features=lines(view, "feature", asked, now.currency),
+        counting=known is None,
+        chart=_of_actions(done, asked) if done else sheet.chart(),
+        features=sheet.lines(),
         models=lines(view, "model", asked, now.currency) if view.models else [],
         history=_months(view, now.currency),
         limits=limits,
@@ -115,7 +122,7 @@ def _accent(text: str | None) -> str | None:
     try:
         return None if not text else colour(text)
     except ValueError as error:
-        raise Problem.unusable(str(error)) from error
+        raise Problem.meaningless(str(error)) from error
 
 
 def _by_name(done: list[ActionRow]) -> list[tuple[str, int, int]]:
