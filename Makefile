@@ -11,7 +11,8 @@ EXTRAS := collector,embedded,alerts,otlp-grpc,demo,parquet
 STAMP := .venv/.ready-$(shell cat pyproject.toml constraints.txt hatch_build.py \
     $(wildcard */spanmeter/*/*.c */spanmeter/*/*/*.c) | sha256sum | cut -c1-12)
 
-.PHONY: venv demo docs test bench-overhead bench-ingest bench-queries bench-large fuzz test-interop test-matrix test-outage \
+.PHONY: venv demo docs test bench-overhead bench-ingest bench-queries bench-large bench-pages fuzz test-interop \
+    test-matrix test-outage \
     check fmt clean
 .DEFAULT_GOAL := test
 
@@ -90,6 +91,10 @@ bench-ingest: venv
 bench-queries: venv
 	@PYTHONPATH=tests $(BIN)/python -m databases prepare
 	PYTHONPATH=tests $(BIN)/python benchmarks/queries $(ARGS)
+
+# Every page of the console over a ledger of bench-queries: ARGS="--dsn ...".
+bench-pages: venv
+	PYTHONPATH=tests $(BIN)/python benchmarks/pages $(ARGS)
 
 bench-large: ARGS += --rows 100000000
 bench-large: bench-queries

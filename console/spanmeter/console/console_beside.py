@@ -11,6 +11,7 @@ from typing import Final
 
 from spanmeter.collector_receiver import CannotListen
 from spanmeter.collector_receiver.http_server import address_of, bound
+from spanmeter.console.failures import UnusableSetting
 from spanmeter.console.settings import CONSOLE_OFF, Settings
 from spanmeter.console.web.settings import GRACE, LINK_LASTS, ConsoleSettings
 from spanmeter.storage.connection import connect
@@ -21,7 +22,9 @@ _ANY_HOST: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
 
 
 def console_settings(settings: Settings, dsn: str) -> ConsoleSettings:
-    """What a console is told."""
+    """What a console is told. Raises UnusableSetting for a logo that is not there."""
+    if settings.console_logo is not None and not settings.console_logo.is_file():
+        raise UnusableSetting(f"console_logo: {settings.console_logo} is no file")
     return ConsoleSettings(
         dsn=dsn,
         name=settings.console_name,

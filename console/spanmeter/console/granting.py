@@ -6,8 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import uuid4
 
-import click
-
 from spanmeter.console.listing import Column, Listing, Value
 from spanmeter.metering.plans import plan_values
 from spanmeter.metering.plans.grants import Grant, Pot
@@ -52,32 +50,29 @@ def new_grant(
     when: str | None,
     note: str | None,
 ) -> Grant:
-    """The grant that flags describe. Raises `click.BadParameter`."""
-    try:
-        number, unit = plan_values.granted(amount, "AMOUNT")
-        least, most = (plan_values.count(each, "rollover") for each in rollover)
-        if least > most:
-            raise PlanError("--rollover-min is more than --rollover-max")
-        if expires_at is not None and expires_at <= effective_at:
-            raise PlanError("--expires is not after --from")
-        return Grant(
-            grant_id=grant_id or str(uuid4()),
-            tenant_id=tenant,
-            kind=kind,
-            unit=unit,
-            amount=number,
-            effective_at=effective_at,
-            recorded_at=effective_at,
-            expires_at=expires_at,
-            priority=priority,
-            recurring=recurring,
-            rollover_min=least,
-            rollover_max=most,
-            when=_when(when),
-            note=note,
-        )
-    except (PlanError, ValueError) as error:
-        raise click.BadParameter(str(error)) from error
+    """The grant that somebody describes. Raises PlanError, ValueError."""
+    number, unit = plan_values.granted(amount, "the amount")
+    least, most = (plan_values.count(each, "rollover") for each in rollover)
+    if least > most:
+        raise PlanError("at least more is to roll over than at most")
+    if expires_at is not None and expires_at <= effective_at:
+        raise PlanError("it expires before it begins")
+    return Grant(
+        grant_id=grant_id or str(uuid4()),
+        tenant_id=tenant,
+        kind=kind,
+        unit=unit,
+        amount=number,
+        effective_at=effective_at,
+        recorded_at=effective_at,
+        expires_at=expires_at,
+        priority=priority,
+        recurring=recurring,
+        rollover_min=least,
+        rollover_max=most,
+        when=_when(when),
+        note=note,
+    )
 
 
 def grants_listing(grants: Sequence[Grant]) -> Listing:

@@ -46,7 +46,7 @@ def as_statement_table(
         "sha256": statement.digest.hex(),
     }
     total = [[statement.unrounded, _paid(statement.total)]] if statement.total is not None else []
-    notes = _notes(statement, closing, changed)
+    notes = notes_of(statement, closing, changed)
     return as_table(Listing(columns=_COLUMNS, rows=rows, totals=total, about=about, notes=notes))
 
 
@@ -60,7 +60,7 @@ def as_statement_json(
         "state": "open" if statement.revision is None else "closed",
         "revision": statement.revision,
         "changed_since": None if statement.revision is None else f"{total_of(changed):f}",
-        "notes": _notes(statement, closing, changed),
+        "notes": notes_of(statement, closing, changed),
     }
     return json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -100,7 +100,8 @@ def _paid(due: object) -> str | None:
     return None if due is None else f"{due:,f}"
 
 
-def _notes(statement: Statement, closing: Closing | None, changed: Sequence[Line]) -> list[str]:
+def notes_of(statement: Statement, closing: Closing | None, changed: Sequence[Line]) -> list[str]:
+    """What an operator should know beside the lines."""
     own, notes = statement.own, list[str]()
     if not statement.lines:
         notes.append("Nothing is charged for this period.")

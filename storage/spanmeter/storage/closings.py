@@ -1,5 +1,6 @@
 """Statements that were closed, as they were then."""
 
+import json
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -41,6 +42,11 @@ class Closing:
     document: str
     closed_by: str
     closed_at: datetime | None = None
+
+    def read(self) -> dict[str, Any]:
+        """The statement as it was closed."""
+        document: dict[str, Any] = json.loads(self.document)
+        return document
 
 
 def closings(

@@ -1,6 +1,5 @@
 """Statements of tenants, worked out from ledger, plans and grants as they are, or were known at any moment."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -294,5 +293,4 @@ def _rolls(grant: Grant) -> bool:
 
 
 def _left(closing: Closing) -> dict[str, Decimal]:
-    document = json.loads(closing.document)
-    return {each["grant"]: Decimal(each["left"]) for each in document["grants"]}
+    return {each["grant"]: Decimal(each["left"]) for each in closing.read()["grants"]}

@@ -5,12 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from spanmeter.console.budget_scopes import scope_of
 from spanmeter.metering.alerts.budgets import BudgetState
-from spanmeter.metering.budgets.scopes import EACH, SHORT_NAMES, values_of
 from spanmeter.storage.budget_standing import Standing, standings
 from spanmeter.storage.connection import Connection
 
-_SHORT: Final = {name: short for short, name in SHORT_NAMES.items()}
 _MONEY: Final = ("cost", "price")
 _PER_CENT: Final = Decimal(100)
 
@@ -21,14 +20,10 @@ def budget_states(connection: Connection, now: datetime) -> Sequence[BudgetState
 
 
 def _state(standing: Standing) -> BudgetState:
-    budget, values = standing.budget, values_of(standing.counter)
-    scope = {
-        _SHORT.get(name, name): values.get(name, value) if value == EACH else value
-        for name, value in budget.scope.items()
-    }
+    budget = standing.budget
     return BudgetState(
         name=budget.name,
-        scope=scope,
+        scope=scope_of(standing),
         since=standing.window.start,
         until=standing.window.end,
         unit=budget.currency if budget.metric in _MONEY else budget.metric,

@@ -75,19 +75,22 @@ def add(
     from spanmeter.console.ledger_access import changing
     from spanmeter.storage.grants import add_grant
 
-    given = new_grant(
-        tenant,
-        amount,
-        effective_at=since or datetime.now(UTC),
-        grant_id=grant_id,
-        kind=kind,
-        expires_at=expires,
-        priority=priority,
-        recurring=recurring,
-        rollover=(rollover_min, rollover_max),
-        when=when,
-        note=note,
-    )
+    try:
+        given = new_grant(
+            tenant,
+            amount,
+            effective_at=since or datetime.now(UTC),
+            grant_id=grant_id,
+            kind=kind,
+            expires_at=expires,
+            priority=priority,
+            recurring=recurring,
+            rollover=(rollover_min, rollover_max),
+            when=when,
+            note=note,
+        )
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
     with changing(settings) as connection:
         new = add_grant(connection, given, by or getpass.getuser())
     click.echo(f"{given.grant_id} {'is granted' if new else 'was granted already'}")

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from psycopg import sql
 
 from spanmeter.console.web.asked_period import AskedPeriod
-from spanmeter.console.web.views import View
+from spanmeter.console.web.view import View
 from spanmeter.storage import statements
 
 _SQL: Final = statements.load_file(files("spanmeter.console.web").joinpath("sql", "actions.sql"))

@@ -63,11 +63,11 @@ def console_app(settings: ConsoleSettings) -> FastAPI:
 
 @asynccontextmanager
 async def _open(services: Services, app: FastAPI) -> AsyncGenerator[None]:
-    services.pool.open()
+    services.open()
     try:
         yield
     finally:
-        services.pool.close()
+        services.close()
 
 
 def _ancestors(settings: ConsoleSettings, path: str) -> str:
@@ -128,7 +128,7 @@ def _of_parameters(error: RequestValidationError) -> Problem:
     told = [
         f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()
     ]
-    return Problem.unusable("; ".join(told[:10]))
+    return Problem.malformed("; ".join(told[:10]))
 
 
 def _of_http(error: HTTPException) -> Problem:

@@ -16,6 +16,7 @@ _MAX_TEXT: Final = 40
 LONGEST: Final = timedelta(days=3 * 366)
 """What one request may be about."""
 
+_FORM: Final = r"^[0-9A-Za-z:+. -]+$"
 _FORMS: Final = "2026-11-20, 2026-11-20T08:30 (UTC), 24h, 7d, today, month ..."
 
 
@@ -62,23 +63,27 @@ class AskedPeriod:
 
 def asked_period(
     since: Annotated[
-        str, Query(max_length=_MAX_TEXT, description=f"From then on: {_FORMS}")
+        str, Query(max_length=_MAX_TEXT, pattern=_FORM, description=f"From then on: {_FORMS}")
     ] = "30d",
     until: Annotated[
         str | None,
-        Query(max_length=_MAX_TEXT, description="Before this. Default: the end of today."),
+        Query(
+            max_length=_MAX_TEXT,
+            pattern=_FORM,
+            description="Before this. Default: the end of today.",
+        ),
     ] = None,
 ) -> AskedPeriod:
-    """The period in a request; `7d` means whole days, today the last of them. Raises Problem 422."""
+    """The period in a request; `7d` means whole days, today the last of them. Raises Problem 400."""
     now = datetime.now(UTC)
     start = _instant(since, now)
     if since.endswith(("d", "w")):
         start = _next_midnight(start)
     end = _next_midnight(now) if until is None else _instant(until, now)
     if not start < end:
-        raise Problem.unusable("since has to be before until")
+        raise Problem.meaningless("since has to be before until")
     if end - start > LONGEST:
-        raise Problem.unusable("the period may be three years at most")
+        raise Problem.meaningless("the period may be three years at most")
     return AskedPeriod(start, end)
 
 
@@ -92,7 +97,7 @@ def _instant(text: str, now: datetime) -> datetime:
         if not 1970 <= found.year <= 9000:
             raise ValueError(f"{text!r} is too far away")
     except (ValueError, OverflowError) as error:
-        raise Problem.unusable(str(error)) from error
+        raise Problem.meaningless(str(error)) from error
     return found
 
 

@@ -1,19 +1,14 @@
 """Heavy against normal: how the cost of tenants, or of one tenant's users, is spread."""
 
+import math
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from importlib.resources import files
-from typing import Final, Literal, NamedTuple
+from typing import NamedTuple
 
-from psycopg import sql
+from spanmeter.console.web.breakdown import Line
+from spanmeter.metering.costing import EXACT, NO_MONEY
 
-from spanmeter.console.web.asked_period import AskedPeriod
-from spanmeter.console.web.views import View
-from spanmeter.storage import statements
-
-_SQL: Final = statements.load_file(
-    files("spanmeter.console.web").joinpath("sql", "concentration.sql")
-)
-_OF_DAYS: Final = statements.load_file(files("spanmeter.console.web").joinpath("sql", "usage.sql"))
+_MOST = Decimal("0.8")
 
 
 class Concentration(NamedTuple):
@@ -23,12 +18,12 @@ class Concentration(NamedTuple):
     """
 
     names: int
-    median: Decimal | None
-    ninth_decile: Decimal | None
-    ninety_ninth: Decimal | None
-    greatest: Decimal | None
-    drive_most: int
-    top_tenth: Decimal | None
+    median: Decimal | None = None
+    ninth_decile: Decimal | None = None
+    ninety_ninth: Decimal | None = None
+    greatest: Decimal | None = None
+    drive_most: int = 0
+    top_tenth: Decimal | None = None
 
     @property
     def heaviest_to_median(self) -> Decimal | None:
@@ -36,27 +31,42 @@ class Concentration(NamedTuple):
         return self.greatest / self.median if self.greatest and self.median else None
 
 
-def concentration(
-    view: View, of: Literal["tenant_id", "user_id"], period: AskedPeriod, currency: str
-) -> Concentration:
-    """How cost is spread over tenants, or over users of the view's tenant. Raises DatabaseUnavailable."""
-    by_day = of == "tenant_id" and period.whole_days
-    query = _SQL["concentration"].format(
-        dimension=sql.Identifier(of),
-        relation=sql.Identifier("usage_daily_by_tenant" if by_day else "ledger"),
-        bounds=_OF_DAYS["since_day" if by_day else "since_time"],
+def concentration(lines: Iterable[Line]) -> Concentration:
+    """How cost is spread over those that have a name and cost something."""
+    costs = sorted(
+        (each.row.cost for each in lines if each.name is not None and each.row.cost), reverse=True
     )
-    values = {
-        "since": period.since,
-        "until": period.until,
-        "first": period.since.date(),
-        "end": period.until.date(),
-        "currency": currency,
-        "tenant": view.tenant,
-    }
-    row = view.connection.execute(query, values).fetchone()
-    return (
-        Concentration(0, None, None, None, None, 0, None)
-        if row is None
-        else Concentration._make(row)
+    costs = [each for each in costs if each > 0]
+    if not costs:
+        return Concentration(0)
+    whole = _sum(costs)
+    return Concentration(
+        len(costs),
+        _quantile(costs, 0.5),
+        _quantile(costs, 0.9),
+        _quantile(costs, 0.99),
+        costs[0],
+        _drive(costs, EXACT.multiply(whole, _MOST)),
+        _sum(costs[: math.ceil(len(costs) / 10)]) / whole,
     )
+
+
+def _quantile(costs: Sequence[Decimal], part: float) -> Decimal:
+    """The least cost that this part of all, from the least on, does not exceed."""
+    return costs[len(costs) - math.ceil(len(costs) * part)]
+
+
+def _drive(costs: Sequence[Decimal], enough: Decimal) -> int:
+    reached = NO_MONEY
+    for count, cost in enumerate(costs, 1):
+        reached = EXACT.add(reached, cost)
+        if reached >= enough:
+            return count
+    return len(costs)
+
+
+def _sum(costs: Iterable[Decimal]) -> Decimal:
+    whole = NO_MONEY
+    for each in costs:
+        whole = EXACT.add(whole, each)
+    return whole

@@ -1,8 +1,8 @@
 """Usage events as the API and the pages list them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
@@ -11,12 +11,15 @@ from psycopg import sql
 
 from spanmeter.console.web.asked_period import AskedPeriod
 from spanmeter.console.web.problems import Problem
-from spanmeter.console.web.views import View
+from spanmeter.console.web.view import View
 from spanmeter.storage import statements
 
 FILTERS: Final = ("tenant_id", "feature", "user_id", "model", "provider", "status", "callsite")
 _OPERATORS: Final = ("tenant_id", "callsite")
 _MODELS: Final = ("model", "provider")
+
+_FIRST_LOOK: Final = timedelta(minutes=15)
+_FURTHER: Final = 8
 
 _SQL: Final = statements.load_file(files("spanmeter.console.web").joinpath("sql", "events.sql"))
 
@@ -90,7 +93,25 @@ def list_events(view: View, asked: EventsAsked) -> list[EventRow]:
         "tenant": view.tenant,
         **{f"only_{at}": value for at, value in enumerate(asked.only.values())},
     }
-    return [EventRow._make(row) for row in view.connection.execute(_query(view, asked), values)]
+    query = _query(view, asked)
+    rows: list[EventRow] = []
+    for since in _widening(asked):
+        found = view.connection.execute(query, {**values, "since": since})
+        rows = [EventRow._make(row) for row in found]
+        if len(rows) >= asked.limit:
+            break
+    return rows
+
+
+def _widening(asked: EventsAsked) -> Iterator[datetime]:
+    """Beginnings further and further back: the latest rows are found without sorting all those of a month."""
+    period = asked.period
+    latest = min(period.until, asked.after[0] if asked.after else datetime.now(UTC))
+    back = _FIRST_LOOK
+    while latest - back > period.since:
+        yield latest - back
+        back *= _FURTHER
+    yield period.since
 
 
 def _check_shown(view: View, asked: EventsAsked) -> None:

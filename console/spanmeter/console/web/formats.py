@@ -35,6 +35,16 @@ def number(count: int | Decimal | None) -> str:
     return DASH if count is None else f"{count:,}".replace("-", MINUS)
 
 
+def quantity(amount: Decimal) -> str:
+    """An exact amount of a unit, without zeros at its end: `1,234.5`."""
+    return f"{amount.normalize():,f}".replace("-", MINUS)
+
+
+def short_quantity(amount: Decimal) -> str:
+    """The same as nobody reads digit by digit: `12.3M`; what is small, exactly."""
+    return compact(amount) if abs(amount) >= 10_000 else quantity(amount)
+
+
 def compact(count: int | Decimal | None) -> str:
     """`12.3M`, for counts that nobody reads digit by digit."""
     if count is None:
@@ -78,6 +88,26 @@ def moment(at: datetime | None) -> str:
 def day(at: date | datetime) -> str:
     """`20 Nov 2026`."""
     return f"{at:%-d %b %Y}"
+
+
+def month(at: date) -> str:
+    """`November 2026`."""
+    return f"{at:%B %Y}"
+
+
+def month_number(at: date) -> str:
+    """`2026-11`."""
+    return f"{at:%Y-%m}"
+
+
+def moment_of(text: str) -> str:
+    """`moment` of ISO 8601, as documents have it."""
+    return moment(datetime.fromisoformat(text))
+
+
+def decimal(text: str | None) -> Decimal | None:
+    """The amount that a document holds as text."""
+    return None if text is None else Decimal(text)
 
 
 def day_before(at: date) -> str:

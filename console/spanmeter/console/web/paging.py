@@ -18,7 +18,11 @@ _MAX_CURSOR: Final = 8192
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows of a page.")]
 Cursor = Annotated[
     str | None,
-    Query(max_length=_MAX_CURSOR, description="Where the next page begins: from `next`, as it is."),
+    Query(
+        max_length=_MAX_CURSOR,
+        pattern=r"^[A-Za-z0-9_=-]+$",
+        description="Where the next page begins: from `next`, as it is.",
+    ),
 ]
 
 
@@ -37,7 +41,7 @@ def written(key: Sequence[object]) -> str:
 
 
 def read(cursor: str | None, *kinds: Callable[[str], Any]) -> tuple[Any, ...] | None:
-    """The key in a cursor, each part of its kind. Raises Problem 422."""
+    """The key in a cursor, each part of its kind. Raises Problem 400."""
     if cursor is None:
         return None
     try:
@@ -46,7 +50,7 @@ def read(cursor: str | None, *kinds: Callable[[str], Any]) -> tuple[Any, ...] | 
             raise ValueError("it has other parts")
         return tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))
     except (ValueError, TypeError, ArithmeticError, RecursionError, binascii.Error) as error:
-        raise Problem.unusable("the cursor is none of ours: take it from `next`") from error
+        raise Problem.meaningless("the cursor is none of ours: take it from `next`") from error
 
 
 def page_of(

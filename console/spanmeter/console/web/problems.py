@@ -50,8 +50,18 @@ class Problem(Exception):
         return cls(HTTPStatus.NOT_FOUND, detail)
 
     @classmethod
-    def unusable(cls, detail: str) -> "Problem":
-        """A parameter holds what cannot be used."""
+    def conflict(cls, detail: str) -> "Problem":
+        """It cannot be done as things are."""
+        return cls(HTTPStatus.CONFLICT, detail)
+
+    @classmethod
+    def meaningless(cls, detail: str) -> "Problem":
+        """Each parameter has the form that the document gives, and yet it is no question that has an answer."""
+        return cls(HTTPStatus.BAD_REQUEST, detail)
+
+    @classmethod
+    def malformed(cls, detail: str) -> "Problem":
+        """A parameter has not the form that the document gives."""
         return cls(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 

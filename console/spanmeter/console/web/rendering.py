@@ -25,12 +25,16 @@ class Link(NamedTuple):
 NAVIGATION: Final = (
     Link("/", "Overview", "overview"),
     Link("/tenants", "Tenants", "tenants"),
+    Link("/margin", "Margin", "margin"),
     Link("/by/feature", "Features", "features"),
     Link("/by/model", "Models", "models"),
     Link("/quality", "Quality", "quality"),
+    Link("/budgets", "Budgets", "budgets"),
+    Link("/alerts", "Alerts", "alerts"),
     Link("/unattributed", "Unattributed", "unattributed"),
     Link("/events", "Events", "events"),
     Link("/reconciliations", "Reconciliation", "reconciliation"),
+    Link("/plans", "Plans", "plans"),
     Link("/rates", "Rates", "rates"),
     Link("/rules", "Rules", "rules"),
     Link("/keys", "Keys", "keys"),
@@ -49,7 +53,8 @@ PERIODS: Final = (
 
 _FILTERS: Final = (
     *("money", "number", "compact", "percent", "growth", "change", "moment", "day", "short_day"),
-    *("day_before", "second", "ago", "words", "polyline", "area"),
+    *("day_before", "second", "ago", "words", "polyline", "area", "quantity", "short_quantity"),
+    *("month", "month_number", "moment_of", "decimal"),
 )
 
 

@@ -7,15 +7,20 @@ from typing import Final, cast
 from fastapi import Request
 
 from spanmeter.console.web.attempts import Attempts
+from spanmeter.console.web.details import Details, DetailsAsked, details
 from spanmeter.console.web.key_use import KeyUse
+from spanmeter.console.web.margins_held import AllMargins, MarginsAsked, all_margins
 from spanmeter.console.web.rates_held import RatesHeld
 from spanmeter.console.web.settings import ConsoleSettings
+from spanmeter.console.web.statements import StatementAsked, Told, told_statement
 from spanmeter.console.web.tokens import Tokens, secrets_of
+from spanmeter.console.web.view import View
+from spanmeter.console.web.worked_out import Noted, WorkedOut
 from spanmeter.storage import statements
 from spanmeter.storage.connection import Connection, database_errors
 from spanmeter.storage.pool import connection_pool
 
-_CONNECTIONS: Final = 8
+_CONNECTIONS: Final = 12
 
 _SNAPSHOT: Final = statements.trusted("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
@@ -30,6 +35,20 @@ class Services:
         self.key_use = KeyUse(self.pool)
         self.tokens = Tokens(self._secrets)
         self.rates = RatesHeld()
+        self.margins = WorkedOut(self._margins)
+        self.statements = WorkedOut(self._statement)
+        self.details = WorkedOut(self._details)
+
+    def open(self) -> None:
+        """Before the first request."""
+        self.pool.open()
+
+    def close(self) -> None:
+        """After the last one."""
+        self.margins.close()
+        self.statements.close()
+        self.details.close()
+        self.pool.close()
 
     @contextmanager
     def snapshot(self) -> Generator[Connection]:
@@ -43,6 +62,19 @@ class Services:
         """A connection in autocommit. Raises DatabaseUnavailable."""
         with self.pool.connection() as connection, database_errors():
             yield connection
+
+    def _margins(self, asked: MarginsAsked, noted: Noted) -> AllMargins:
+        with self.snapshot() as connection:
+            return all_margins(connection, asked, noted)
+
+    def _statement(self, asked: StatementAsked, _: Noted) -> Told:
+        with self.snapshot() as connection:
+            return told_statement(connection, asked)
+
+    def _details(self, asked: DetailsAsked, _: Noted) -> Details:
+        with self.snapshot() as connection:
+            of = View.of_own if asked.own else View.of_all
+            return details(of(connection, asked.tenant), asked)
 
     def _secrets(self) -> Mapping[str, bytes]:
         with self.pool.connection() as connection:

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from spanmeter.console.web.asked_period import AskedPeriod
 from spanmeter.console.web.problems import Problem
-from spanmeter.console.web.views import View
+from spanmeter.console.web.view import View
 from spanmeter.storage import statements
 from spanmeter.storage.errors import UnknownDimension
 from spanmeter.storage.report_parts import LEDGER, narrowest
@@ -77,7 +77,7 @@ class UsageAsked:
 def usage_sums(view: View, asked: UsageAsked) -> list[UsageRow]:
     """The sums, greatest cost first, or in order of time where periods are asked for; `limit` of them.
 
-    Raises Problem 403 and 422, DatabaseUnavailable.
+    Raises Problem 400 and 403, DatabaseUnavailable.
     """
     _check(view, asked)
     relation = _relation(view, asked)
@@ -89,13 +89,13 @@ def usage_sums(view: View, asked: UsageAsked) -> list[UsageRow]:
 
 def _check(view: View, asked: UsageAsked) -> None:
     if len(asked.by) > MOST_DIMENSIONS or len(set(asked.by)) < len(asked.by):
-        raise Problem.unusable(f"by takes {MOST_DIMENSIONS} different dimensions at most")
+        raise Problem.meaningless(f"by takes {MOST_DIMENSIONS} different dimensions at most")
     named = [name for name in (*asked.by, *asked.only) if name not in PERIODS]
     try:
         for name in named:
             dimension(name)
     except UnknownDimension as error:
-        raise Problem.unusable(str(error)) from error
+        raise Problem.meaningless(str(error)) from error
     if view.own:
         _check_shown(view, named)
 

@@ -2,16 +2,25 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Query
 
 from spanmeter.console.web.principals import Operator, Principal, TenantReader, identified, operator
 from spanmeter.console.web.problems import Problem
 from spanmeter.console.web.services import Services, services_of
-from spanmeter.storage.connection import Connection
-from spanmeter.storage.console_access import TenantView, become_tenant, tenant_view
+from spanmeter.console.web.view import View
+
+__all__ = [
+    "AnyView",
+    "AskedTenant",
+    "OneTenant",
+    "OperatorView",
+    "TenantName",
+    "View",
+    "own_tenant",
+    "own_view",
+]
 
 TenantName = Annotated[
     str | None,
@@ -21,31 +30,6 @@ TenantName = Annotated[
         description="Only this tenant. A tenant's token means its own, and gets 403 for any other.",
     ),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """One snapshot of the ledger. `own`: it is `tenant`'s, by the views that show a tenant its own rows."""
-
-    connection: Connection
-    tenant: str | None
-    own: bool
-    shown: TenantView
-
-    @classmethod
-    def of_all(cls, connection: Connection, tenant: str | None = None) -> "View":
-        """An operator's: of everybody, or of one tenant."""
-        return cls(connection, tenant, own=False, shown=TenantView())
-
-    @property
-    def models(self) -> bool:
-        """Whether providers and models may be seen."""
-        return not self.own or self.shown.shows_models
-
-    @property
-    def cost(self) -> bool:
-        """Whether cost may be seen."""
-        return not self.own or self.shown.shows_cost
 
 
 def any_view(
@@ -72,24 +56,41 @@ def operator_view(
 
 
 def own_tenant(principal: TenantReader, tenant: str | None) -> str:
-    """The tenant that is asked for, if it is one of the principal's. Raises Problem 403 and 422."""
+    """The tenant that is asked for, if it is one of the principal's. Raises Problem 400 and 403."""
     if tenant is None:
         if len(principal.tenants) > 1:
-            raise Problem.unusable("this key is of several tenants: say which, with tenant=ID")
+            raise Problem.meaningless("this key is of several tenants: say which, with tenant=ID")
         return next(iter(principal.tenants))
     if tenant not in principal.tenants:
         raise Problem.forbidden("this token reads another tenant's usage")
     return tenant
 
 
+class AskedTenant(NamedTuple):
+    """Whose what is asked for is; `own`: the tenant itself asks."""
+
+    tenant: str
+    own: bool
+
+
+def asked_tenant(
+    principal: Annotated[Principal, Depends(identified)], tenant: TenantName = None
+) -> AskedTenant:
+    """The one tenant that a request is about. Raises Problem 400 and 403."""
+    if isinstance(principal, TenantReader):
+        return AskedTenant(own_tenant(principal, tenant), own=True)
+    if tenant is None:
+        raise Problem.meaningless("say whose: tenant=ID")
+    return AskedTenant(tenant, own=False)
+
+
 @contextmanager
 def own_view(services: Services, tenant: str) -> Generator[View]:
     """What a tenant is shown of itself."""
     with services.snapshot() as connection:
-        shown = tenant_view(connection, tenant)
-        become_tenant(connection, tenant)
-        yield View(connection, tenant, own=True, shown=shown)
+        yield View.of_own(connection, tenant)
 
 
+OneTenant = Annotated[AskedTenant, Depends(asked_tenant)]
 AnyView = Annotated[View, Depends(any_view, scope="function")]
 OperatorView = Annotated[View, Depends(operator_view, scope="function")]

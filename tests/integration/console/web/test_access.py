@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from contextlib import closing
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import jwt
@@ -29,13 +30,21 @@ from spanmeter.storage.console_access import (
 )
 
 # What a tenant's token opens, for that tenant.
-OPEN = {"/v1/usage", "/v1/actions", "/v1/events"}
+OPEN = {
+    *("/v1/usage", "/v1/actions", "/v1/events", "/v1/limits", "/v1/statements"),
+    "/v1/statements/{month}",
+}
 
 _PARTS = {
     "{tenant}": "globex",
     "{event}": "00000000000000000000000000000001:0000000000000002",
     "{key_id}": "smk_0123456789ab",
     "{reconciliation_id}": "00000000-0000-0000-0000-000000000000",
+    "{alert_id}": "00000000-0000-0000-0000-000000000000",
+    "{budget}": "acme-monthly",
+    "{approval_id}": "1",
+    "{grant_id}": "welcome",
+    "{month}": "2026-11",
 }
 _SEEN = sql.SQL("SELECT count(*), count(cost), count(model), count(provider) FROM {}")
 _BODIES: dict[str, dict[str, Any]] = {
@@ -58,7 +67,7 @@ def filled(path: str) -> str:
 
 def test_a_tenants_token_is_refused_another_tenant_on_every_route(acme: Client) -> None:
     found = routes(acme)
-    assert len(found) >= 17
+    assert len(found) >= 36
     for method, path in found:
         answer = acme.send(method, f"{filled(path)}?tenant=globex", _BODIES.get(path, {}))
         assert answer.status_code == 403, (method, path, answer.text)
@@ -74,7 +83,7 @@ def test_a_tenants_token_opens_its_own_usage_alone(acme: Client) -> None:
     }
     assert opened == OPEN
     for path in OPEN:
-        assert acme.get(f"{path}?tenant=acme").status_code == 200
+        assert acme.get(f"{filled(path)}?tenant=acme").status_code == 200
 
 
 def test_every_route_and_page_asks_who_it_is(url: str) -> None:
@@ -83,7 +92,15 @@ def test_every_route_and_page_asks_who_it_is(url: str) -> None:
         answer = nobody.send(method, filled(path), _BODIES.get(path, {}))
         assert answer.status_code == 401, (method, path)
         assert answer.headers["www-authenticate"].startswith("Bearer")
-    for page in ("/", "/tenants", "/tenants/acme", "/events", "/keys", "/usage.csv?by=tenant"):
+    for page in (
+        "/",
+        "/tenants",
+        "/tenants/acme",
+        "/events",
+        "/keys",
+        "/budgets",
+        "/usage.csv?by=tenant",
+    ):
         answer = nobody.get(page)
         assert (answer.status_code, answer.headers["location"][:12]) == (303, "/login?next=")
     assert nobody.get("/healthz").text == "ok\n"
@@ -171,7 +188,7 @@ def test_a_secret_that_is_retired_signs_and_opens_nothing(ledger: str) -> None:
 
 def test_a_bound_key_reads_its_tenants_as_they_see_themselves(url: str, ledger: str) -> None:
     bound = Client(url, make_key(ledger, "acme", "globex", scopes=("read",)).token)
-    assert bound.get("/v1/usage").status_code == 422
+    assert bound.get("/v1/usage").status_code == 400
     assert bound.get("/v1/usage?tenant=globex").json()["data"][0]["cost"] is None
     assert bound.get("/v1/usage?tenant=initech").status_code == 403
     sender = Client(url, make_key(ledger, scopes=("ingest",)).token)
@@ -196,11 +213,25 @@ def test_a_login_of_its_own_is_enough_for_the_console(ledger: str, tokens: Token
         assert Client(url, token).get("/v1/usage?by=feature").status_code == 200
         assert Client(url, token).get("/v1/usage?tenant=globex").status_code == 403
         assert Client(url, f"{key.key_id}_{'0' * 64}").get("/v1/usage").status_code == 401
+        _lays_down_budgets_and_grants(operator)
         refused = operator.send("POST", "/v1/keys", {"name": "mine"})
         assert (refused.status_code, "login" in refused.json()["detail"]) == (403, True)
     assert query(ledger, "SELECT count(last_used_at) FROM api_keys") == [(1,)]
     assert query(ledger, "SELECT count(*) FROM access_log WHERE actor = %s", name) == [(1,)]
     query(ledger, f"DROP ROLE {name}")
+
+
+def _lays_down_budgets_and_grants(operator: Client) -> None:
+    budget = {"scope": {"tenant": "acme"}, "limit": "5", "action": "approve"}
+    assert operator.send("PUT", "/v1/budgets/mine", budget).json() == {"changed": True}
+    more = {"amount": "2", "seconds": 60}
+    assert operator.send("POST", "/v1/budgets/mine/increases", more).status_code == 201
+    (counter,) = operator.data("/v1/budgets")
+    assert Decimal(counter["spent"]) + Decimal(counter["left"]) == 7
+    assert operator.send("DELETE", "/v1/budgets/mine").status_code == 204
+    wanted = {"tenant": "acme", "amount": "25 USD", "grant_id": "mine"}
+    assert operator.send("POST", "/v1/grants", wanted).status_code == 201
+    assert operator.send("POST", "/v1/grants/mine/void", {}).status_code == 204
 
 
 def test_a_key_begins_a_session_and_ends_it_when_it_is_revoked(url: str, ledger: str) -> None:

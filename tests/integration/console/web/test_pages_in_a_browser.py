@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +17,10 @@ import axe
 from booking import event, metered, query
 from browsing import Scheme, Visit, Width, exact, running_browser
 from keys import make_key
+from looked_after import RECONCILED, look_after
 from spanmeter.console.web.tokens import Tokens
+from spanmeter.storage.budget_approvals import ask_for_approval
+from spanmeter.storage.connection import connect
 from spanmeter.storage.ledger import LedgerWriter
 
 pytestmark = pytest.mark.timeout(300)
@@ -28,11 +31,17 @@ MODES: list[tuple[Width, Scheme]] = [
     ("narrow", "light"),
     ("narrow", "dark"),
 ]
-RECONCILED = "6f2b0f6e-6b0a-4b8e-9c41-0d7c5f6a1b2c"
 PAGES = {
     "overview": "/",
     "tenants": "/tenants",
     "tenant": "/tenants/acme",
+    "margin": "/margin",
+    "margin-by-plan": "/margin?by=plan",
+    "statement": "/statements/acme",
+    "plans": "/plans",
+    "budgets": "/budgets",
+    "budget": "/budgets/each-tenant",
+    "alerts": "/alerts",
     "features": "/by/feature",
     "models": "/by/model",
     "quality": "/quality",
@@ -46,6 +55,7 @@ PAGES = {
     "keys": "/keys",
     "health": "/health",
     "nothing": "/tenants?since=2020-01-01&until=2020-01-02",
+    "no-margin": "/margin?month=2020-01",
 }
 
 
@@ -61,24 +71,9 @@ def key(ledger: str) -> str:
 
 
 @pytest.fixture
-def reconciled(ledger: str) -> None:
-    """A bill that was compared with the ledger."""
-    query(
-        ledger,
-        "INSERT INTO reconciliations (reconciliation_id, provider, since, until, currency, providers, attributed,"
-        " billed, sources) VALUES (%s, 'openai', '2026-10-01', '2026-11-01', 'USD', '{openai}', 90, 100, '{bill}')",
-        RECONCILED,
-    )
-    for place, (cause, amount) in enumerate((("unattributed", 12), ("rounding", -2))):
-        query(
-            ledger,
-            "INSERT INTO reconciliation_variances"
-            " VALUES (%s, %s, '2026-10-02', NULL, 'gpt-5', 'standard', %s, %s, '{}')",
-            RECONCILED,
-            place,
-            cause,
-            amount,
-        )
+def looked_after(ledger: str) -> None:
+    """Plans, budgets, a request, grants, alerts and a bill."""
+    look_after(ledger)
 
 
 def sums(dsn: str, by: str, where: str = "true") -> dict[Any, tuple[Decimal, int]]:
@@ -94,7 +89,7 @@ def sums(dsn: str, by: str, where: str = "true") -> dict[Any, tuple[Decimal, int
 
 
 @pytest.mark.parametrize(("width", "scheme"), MODES)
-@pytest.mark.usefixtures("reconciled")
+@pytest.mark.usefixtures("looked_after")
 def test_every_page_is_well(
     browser: Browser, url: str, key: str, width: Width, scheme: Scheme
 ) -> None:
@@ -107,8 +102,12 @@ def test_every_page_is_well(
         page = visit.open(path)
         assert visit.overflow() == 0, name
         visit.picture(name)
-        if width == "wide" or name in {"overview", "tenant"}:
+        if width == "wide" or name in {"overview", "tenant", "budgets", "margin"}:
             assert axe.complaints(page) == [], name
+    visit.open("/alerts").locator("a.what").first.click()
+    visit.page.wait_for_url("**/alerts/*")
+    visit.picture("alert")
+    assert axe.complaints(visit.page) == []
     assert visit.mishaps == []
     visit.context.close()
 
@@ -198,6 +197,36 @@ def test_an_operator_makes_and_revokes_a_key_and_lays_down_what_a_tenant_sees(
     visit.context.close()
 
 
+@pytest.mark.usefixtures("looked_after")
+def test_requests_are_decided_by_keyboard_and_what_loses_money_stands_out(
+    browser: Browser, url: str, key: str, ledger: str
+) -> None:
+    with closing(connect(ledger)) as connection:
+        ask_for_approval(connection, "chat", "{}", Decimal(7), "assistant@host-2")
+    visit = Visit(browser, url)
+    visit.log_in(key)
+    page = visit.open("/budgets")
+    page.get_by_label("Raise the limit of acme · chat by").fill("12.5")
+    page.get_by_label("Raise the limit of acme · chat by").press("Enter")
+    expect(page.locator(".requests li")).to_have_count(1)
+    page.get_by_role("button", name="Deny request 1").press("Enter")
+    expect(page.get_by_text("Waiting for approval")).to_have_count(0)
+    decided = query(
+        ledger, "SELECT approval_id, decision FROM budget_approvals ORDER BY approval_id"
+    )
+    assert decided == [(1, "denied"), (2, "approved")]
+    chat = page.locator('tr[data-name="chat"]')
+    requests = sums(ledger, "1", "tenant_id = 'acme' AND feature = 'chat'")
+    assert exact(chat.locator(".spent")) + exact(chat.locator(".left")) == Decimal("1012.5")
+    assert exact(chat.locator(".spent")) <= requests[1][1]
+    loss = visit.open("/margin").locator('tr[data-name="initech"]')
+    expect(loss).to_have_class("loss")
+    assert exact(loss.locator(".margin")) == -exact(loss.locator(".cost")) < 0
+    assert visit.mishaps == []
+    visit.context.close()
+
+
+@pytest.mark.usefixtures("looked_after")
 @pytest.mark.parametrize(("width", "scheme"), MODES)
 def test_a_tenants_page_shows_what_is_its_own(
     browser: Browser, url: str, ledger: str, tokens: Tokens, width: Width, scheme: Scheme
@@ -211,8 +240,12 @@ def test_a_tenants_page_shows_what_is_its_own(
     for row in rows:
         assert exact(row.locator(".requests")) == expected[row.get_attribute("data-name")][1]
     told = page.content()
-    for hidden in ("gpt-4o", "openai", "house-model", "globex", "$"):
+    for hidden in ("gpt-4o", "openai", "house-model", "globex", "acme-monthly", "each-tenant"):
         assert hidden not in told
+    limits = page.locator("#limits li")
+    expect(limits).to_have_count(3)
+    expect(limits.filter(has_text="spend").locator("data")).to_have_count(0)
+    assert exact(page.locator("#statement tfoot")) >= 15
     assert visit.overflow() == 0
     assert axe.complaints(page) == []
     visit.picture("tenants-own-page")

@@ -118,12 +118,16 @@ def make_key(
 
 
 @router.delete(
-    "/keys/{key_id}", status_code=HTTPStatus.NO_CONTENT, responses=documented(HTTPStatus.NOT_FOUND)
+    "/keys/{key_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 def revoke(
-    key_id: KeyId, services: Annotated[Services, Depends(services_of)], _: Administrator
+    key_id: KeyId, services: Annotated[Services, Depends(services_of)], who: Administrator
 ) -> None:
-    """End a key for good, within seconds."""
+    """End a key for good, within seconds. The one that asks cannot end itself, so that nobody locks themselves out."""
+    if who.name == key_id:
+        raise Problem.conflict("a key does not end itself: ask with another")
     try:
         with services.changing() as connection:
             revoke_key(connection, key_id)

@@ -11,6 +11,7 @@ from spanmeter.console.web.problems import documented
 from spanmeter.console.web.services import Services, services_of
 from spanmeter.console.web.tokens import LONGEST
 from spanmeter.console.web.views import OperatorView
+from spanmeter.console.web.whole import Whole
 from spanmeter.storage.console_access import TenantView, set_tenant_view, tenant_view
 
 router = APIRouter(tags=["tenants"])
@@ -42,7 +43,7 @@ class ShowTenant(BaseModel):
 class TokenWanted(BaseModel):
     """How long a token is to work."""
 
-    seconds: int = Field(900, strict=True, ge=1, le=int(LONGEST.total_seconds()))
+    seconds: Whole = Field(900, ge=1, le=int(LONGEST.total_seconds()))
 
 
 class TenantToken(BaseModel):

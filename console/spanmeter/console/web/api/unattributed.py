@@ -8,10 +8,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from spanmeter.console.web.asked_period import Asked
+from spanmeter.console.web.breakdown import costs_by_currency
 from spanmeter.console.web.money import Money
 from spanmeter.console.web.problems import documented
 from spanmeter.console.web.views import OperatorView
-from spanmeter.storage.attributing import all_costs, still_open
+from spanmeter.storage.attributing import still_open
 
 router = APIRouter(tags=["usage"])
 
@@ -41,7 +42,7 @@ class UnattributedPlaces(BaseModel):
 @router.get("/unattributed", responses=documented())
 def unattributed(view: OperatorView, asked: Asked) -> UnattributedPlaces:
     """Usage without a tenant, by the place in the code that caused it."""
-    costs = all_costs(view.connection, asked.period)
+    costs = costs_by_currency(view, asked)
     places = [each for each in still_open(view.connection, asked.period) if each.requests]
     return UnattributedPlaces(
         data=[

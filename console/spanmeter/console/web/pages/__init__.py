@@ -6,17 +6,21 @@ from typing import Final
 from fastapi import APIRouter
 
 from spanmeter.console.web.pages import (
+    alerts,
     breakdowns,
+    budgets,
     embed,
     events,
     health,
     keys,
     login,
+    margin,
     overview,
     quality,
     rates,
     reconciliations,
     rules,
+    statements,
     tenants,
     unattributed,
 )
@@ -25,6 +29,10 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     login.router,
     overview.router,
     tenants.router,
+    margin.router,
+    statements.router,
+    budgets.router,
+    alerts.router,
     breakdowns.router,
     quality.router,
     unattributed.router,

@@ -7,11 +7,11 @@ from fastapi.responses import Response
 
 from spanmeter.console.web.api.usage import dimensions
 from spanmeter.console.web.asked_period import Asked
-from spanmeter.console.web.breakdown import lines, over_time, totals
 from spanmeter.console.web.csv_files import csv_file
 from spanmeter.console.web.pages.overview import Currency
 from spanmeter.console.web.problems import Problem
 from spanmeter.console.web.rendering import page
+from spanmeter.console.web.sheet import Sheet
 from spanmeter.console.web.usage_sums import UsageAsked, usage_sums
 from spanmeter.console.web.views import OperatorView
 from spanmeter.storage.reports import DIMENSIONS
@@ -46,16 +46,16 @@ def by_dimension(
     """Cost by the values of a dimension, and over time."""
     if dimension not in DIMENSIONS:
         raise Problem.not_found(f"there is no dimension {dimension!r}")
-    now = totals(view, asked, currency)
-    found = lines(view, dimension, asked, now.currency, compared=True)
+    sheet = Sheet.read(view, dimension, asked, currency)
+    found = sheet.lines(sheet.before())
     return page(
         request,
         "breakdown.html",
         asked=asked,
         dimension=dimension,
         choices=CHOICES,
-        totals=now,
-        chart=over_time(view, dimension, asked, now.currency),
+        totals=sheet.totals(),
+        chart=sheet.chart(),
         found=found[start : start + _ON_A_PAGE],
         count=len(found),
         start=start,

@@ -1,60 +1,60 @@
 """A tenant's own page: what it used, in its words, to be embedded where the tenant works."""
 
-from collections.abc import Generator
 from decimal import Decimal
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
-from spanmeter.console.web.actions import ActionRow, actions
+from spanmeter.console.web.actions import ActionRow
+from spanmeter.console.web.api.margin import MonthAsked
 from spanmeter.console.web.asked_period import Asked, AskedPeriod, asked_period
-from spanmeter.console.web.breakdown import Chart, Series, daily_totals, lines, over_time, totals
+from spanmeter.console.web.breakdown import Chart, Series, lines
 from spanmeter.console.web.csv_files import csv_file
-from spanmeter.console.web.principals import TenantReader, by_credential, peer_of
+from spanmeter.console.web.details import DetailsAsked
+from spanmeter.console.web.embedding import (
+    OwnLimits,
+    OwnStatement,
+    OwnStatements,
+    TenantsView,
+    TheServices,
+)
+from spanmeter.console.web.pages.statements import lines_csv
 from spanmeter.console.web.problems import Problem
 from spanmeter.console.web.rendering import page
-from spanmeter.console.web.services import Services, services_of
 from spanmeter.console.web.settings import colour
+from spanmeter.console.web.sheet import Sheet, total_before
 from spanmeter.console.web.usage_sums import UsageAsked, UsageRow, usage_sums
-from spanmeter.console.web.views import View, own_tenant, own_view
+from spanmeter.console.web.views import View
 
 router = APIRouter()
 
-Token = Annotated[str, Query(max_length=4096, description="A tenant's token.")]
 Theme = Annotated[str, Query(pattern="^(auto|light|dark)$")]
 Accent = Annotated[str | None, Query(max_length=7)]
-TheServices = Annotated[Services, Depends(services_of)]
 
 _MONTHS: Final = 12
 _ALL: Final = 100_000
 _NAMES: Final = 6
 
 
-def tenants_view(request: Request, services: TheServices, token: Token) -> Generator[View]:
-    """What the tenant whose token it is is shown of itself. Raises Problem 401."""
-    who = by_credential(services, token, peer_of(request))
-    if not isinstance(who, TenantReader):
-        raise Problem.forbidden("a tenant's page takes a tenant's token, never an API key")
-    with own_view(services, own_tenant(who, None)) as view:
-        yield view
-
-
-TenantsView = Annotated[View, Depends(tenants_view, scope="function")]
-
-
 @router.get("/embed")
 def tenants_page(
     request: Request,
     services: TheServices,
+    limits: OwnLimits,
+    statement: OwnStatement,
     view: TenantsView,
     asked: Asked,
     theme: Theme = "auto",
     accent: Accent = None,
 ) -> Response:
-    """What the tenant used."""
-    now = totals(view, asked)
-    done = actions(view, asked, by_day=True)
+    """What the tenant used, what is left of its limits, and what it owes."""
+    sheet = Sheet.read(view, "feature", asked)
+    now, before = sheet.totals(), sheet.before()
+    known = services.details.at_once(
+        DetailsAsked(view.tenant or "", own=True, period=asked, currency=now.currency)
+    )
+    done = [] if known is None else known.actions
     return page(
         request,
         "embed.html",
@@ -64,13 +64,17 @@ def tenants_page(
         theme=theme,
         accent=_accent(accent) or services.settings.accent,
         totals=now,
-        before=totals(view, asked.before, now.currency),
-        trend=daily_totals(view, asked, now.currency),
+        before=total_before(sheet, before),
+        trend=sheet.trend(),
         actions=_by_name(done),
-        chart=_of_actions(done, asked) if done else over_time(view, "feature", asked, now.currency),
-        features=lines(view, "feature", asked, now.currency),
+        counting=known is None,
+        chart=_of_actions(done, asked) if done else sheet.chart(),
+        features=sheet.lines(),
         models=lines(view, "model", asked, now.currency) if view.models else [],
         history=_months(view, now.currency),
+        limits=limits,
+        statement=statement.told,
+        working=statement.working,
     )
 
 
@@ -88,6 +92,12 @@ def tenants_csv(view: TenantsView, asked: Asked) -> Response:
         for row in rows
     ]
     return csv_file("usage.csv", [*names, *(["cost", "currency"] if view.cost else [])], cells)
+
+
+@router.get("/embed/statement.csv")
+def statement_csv(kept: OwnStatements, month: MonthAsked = None) -> Response:
+    """The lines of its statement."""
+    return lines_csv(kept.told(month))
 
 
 @router.get("/embed/theme.css")
@@ -112,7 +122,7 @@ def _accent(text: str | None) -> str | None:
     try:
         return None if not text else colour(text)
     except ValueError as error:
-        raise Problem.unusable(str(error)) from error
+        raise Problem.meaningless(str(error)) from error
 
 
 def _by_name(done: list[ActionRow]) -> list[tuple[str, int, int]]:

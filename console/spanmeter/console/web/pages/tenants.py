@@ -1,7 +1,7 @@
 """Tenants by cost, and one of them: what it used, who of its users is heavy, and what it is shown."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import quote
@@ -9,17 +9,22 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from spanmeter.console.web.actions import actions
 from spanmeter.console.web.asked_period import Asked
-from spanmeter.console.web.breakdown import Line, daily_totals, lines, over_time, totals
+from spanmeter.console.web.breakdown import Line, lines, totals
 from spanmeter.console.web.concentration import concentration
+from spanmeter.console.web.details import DetailsAsked
 from spanmeter.console.web.forms import SentForm
+from spanmeter.console.web.limits import EVERYTHING, TenantLimit, limits_of
+from spanmeter.console.web.pages.margin import by_tenant
 from spanmeter.console.web.pages.overview import Currency
 from spanmeter.console.web.principals import Operator, administrator, operator
 from spanmeter.console.web.rendering import page
 from spanmeter.console.web.services import Services, services_of
-from spanmeter.console.web.views import OperatorView
+from spanmeter.console.web.sheet import Sheet, total_before
+from spanmeter.console.web.statements_asked import AskedStatements, Beside
+from spanmeter.console.web.views import OperatorView, View
 from spanmeter.storage.console_access import set_tenant_view, tenant_view
+from spanmeter.storage.errors import DatabaseUnavailable
 
 router = APIRouter()
 
@@ -33,15 +38,20 @@ _PREVIEW: Final = timedelta(minutes=15)
 @router.get("/tenants")
 def tenants(
     request: Request,
-    view: OperatorView,
+    services: Annotated[Services, Depends(services_of)],
+    _: Annotated[Operator, Depends(operator)],
     asked: Asked,
     search: Annotated[str, Query(max_length=200)] = "",
     start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     currency: Currency = None,
 ) -> Response:
-    """All tenants, greatest cost first."""
-    now = totals(view, asked, currency)
-    known = lines(view, "tenant_id", asked, now.currency, compared=True)
+    """All tenants, greatest cost first, with their margin of this month."""
+    month = datetime.now(UTC).date().replace(day=1)
+    margins = by_tenant(services, month)
+    with services.snapshot() as connection:
+        view = View.of_all(connection)
+        now = totals(view, asked, currency)
+        known = lines(view, "tenant_id", asked, now.currency, compared=True)
     found = [each for each in known if search.lower() in _name(each).lower()]
     return page(
         request,
@@ -53,7 +63,9 @@ def tenants(
         start=start,
         following=start + _ON_A_PAGE if len(found) > start + _ON_A_PAGE else None,
         search=search,
-        spread=concentration(view, "tenant_id", asked, now.currency),
+        spread=concentration(known),
+        margins=margins,
+        margin_month=f"{month:%b}",
     )
 
 
@@ -87,9 +99,34 @@ def set_view(
     return RedirectResponse(f"/tenants/{quote(tenant, safe='')}#shown", HTTPStatus.SEE_OTHER)
 
 
+def _limits(
+    tenant: TenantPath,
+    services: Annotated[Services, Depends(services_of)],
+    _: Annotated[Operator, Depends(operator)],
+) -> list[TenantLimit] | None:
+    """What limits the tenant; None: it cannot be counted now. Before the view, so that a request has one connection."""
+    try:
+        with services.changing() as connection:
+            return limits_of(connection, tenant, EVERYTHING)
+    except DatabaseUnavailable:
+        return None
+
+
+def _statement(
+    tenant: TenantPath,
+    services: Annotated[Services, Depends(services_of)],
+    _: Annotated[Operator, Depends(operator)],
+) -> Beside:
+    """The tenant's statement to date."""
+    return AskedStatements(services, tenant, own=False).beside()
+
+
 @router.get("/tenants/{tenant:path}")
 def tenant_page(
     request: Request,
+    services: Annotated[Services, Depends(services_of)],
+    limits: Annotated[list[TenantLimit] | None, Depends(_limits)],
+    statement: Annotated[Beside, Depends(_statement)],
     view: OperatorView,
     tenant: TenantPath,
     asked: Asked,
@@ -97,22 +134,28 @@ def tenant_page(
 ) -> Response:
     """One tenant."""
     of_it = replace(view, tenant=tenant)
-    now = totals(of_it, asked, currency)
+    sheet = Sheet.read(of_it, "feature", asked, currency)
+    now, before = sheet.totals(), sheet.before()
+    known = services.details.at_once(
+        DetailsAsked(tenant, own=False, period=asked, currency=now.currency)
+    )
     return page(
         request,
         "tenant.html",
         tenant=tenant,
         asked=asked,
         totals=now,
-        before=totals(of_it, asked.before, now.currency),
-        trend=daily_totals(of_it, asked, now.currency),
-        chart=over_time(of_it, "feature", asked, now.currency),
-        features=lines(of_it, "feature", asked, now.currency, compared=True)[:_SHOWN],
+        before=total_before(sheet, before),
+        trend=sheet.trend(),
+        chart=sheet.chart(),
+        features=sheet.lines(before)[:_SHOWN],
         models=lines(of_it, "model", asked, now.currency, compared=True)[:_SHOWN],
-        users=lines(of_it, "user_id", asked, now.currency, compared=True)[:_SHOWN],
-        spread=concentration(of_it, "user_id", asked, now.currency),
-        actions=actions(of_it, asked, by_day=False)[:_SHOWN],
+        details=known,
+        most=_SHOWN,
         shown=tenant_view(view.connection, tenant),
+        limits=limits,
+        told=statement.told,
+        working=statement.working,
     )
 
 

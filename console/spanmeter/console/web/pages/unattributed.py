@@ -6,9 +6,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from spanmeter.console.web.asked_period import Asked
+from spanmeter.console.web.breakdown import costs_by_currency
 from spanmeter.console.web.rendering import page
 from spanmeter.console.web.views import OperatorView
-from spanmeter.storage.attributing import all_costs, still_open
+from spanmeter.storage.attributing import still_open
 
 router = APIRouter()
 
@@ -25,7 +26,7 @@ def unattributed(request: Request, view: OperatorView, asked: Asked) -> Response
         "unattributed.html",
         asked=asked,
         places=places,
-        costs=all_costs(view.connection, asked.period),
+        costs=costs_by_currency(view, asked),
         open_costs=open_costs,
         requests=sum(each.requests for each in places),
     )

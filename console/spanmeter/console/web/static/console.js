@@ -232,6 +232,7 @@
     const asked = event.target.dataset?.confirm;
     if (asked && !confirm(asked)) event.preventDefault();
   });
+  document.querySelector(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   document.addEventListener("themed", draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   document.fonts.ready.then(() => { draw(); keepFresh(); });
