@@ -158,7 +158,7 @@ def quality(
             view.connection, chosen, dimensions, asked.period, feature=feature, better=better
         )
     except UnknownDimension as error:
-        raise Problem.unusable(str(error)) from error
+        raise Problem.meaningless(str(error)) from error
     return QualityRows(data=[*map(_row, found)], evaluation=chosen, evaluated=names)
 
 
@@ -176,9 +176,9 @@ def _short(dimensions: Mapping[str, str | None]) -> dict[str, str | None]:
 
 
 def _evaluation(told: Told, tenants: Collection[str] | None) -> Evaluation:
-    """The evaluation, known again by its own name or by all that it tells. Raises Problem 422."""
+    """The evaluation, known again by its own name or by all that it tells. Raises Problem 400."""
     if (told.trace_id is None) != (told.span_id is None):
-        raise Problem.unusable("a span is named by trace_id and span_id, both")
+        raise Problem.meaningless("a span is named by trace_id and span_id, both")
     span = None
     if told.trace_id is not None and told.span_id is not None:
         span = bytes.fromhex(told.trace_id), bytes.fromhex(told.span_id)
@@ -197,4 +197,4 @@ def _evaluation(told: Told, tenants: Collection[str] | None) -> Evaluation:
             identity=f"api\0{within}\0{itself}".encode(),
         )
     except Unmeterable as error:
-        raise Problem.unusable(error.detail) from error
+        raise Problem.meaningless(error.detail) from error
