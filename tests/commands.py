@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Mapping
 from pathlib import Path
+from unittest.mock import patch
 
 from click.testing import CliRunner
 
@@ -24,11 +25,9 @@ def run_here(directory: Path, environ: Mapping[str, str], *arguments: str) -> Co
 
     Variables are those of `environ` and no others. A defect raises here what would be a traceback there.
     """
-    unset = dict.fromkeys(os.environ)
-    with contextlib.chdir(directory), _log_untouched():
-        done = CliRunner(catch_exceptions=False).invoke(
-            main, arguments, prog_name="spanmeter", env={**unset, **environ}
-        )
+    with contextlib.chdir(directory), _log_untouched(), patch.dict(os.environ, environ, clear=True):
+        runner = CliRunner(catch_exceptions=False)
+        done = runner.invoke(main, arguments, prog_name="spanmeter")
     return Completed(arguments, done.exit_code, done.stdout, done.stderr)
 
 

@@ -6,12 +6,15 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from unittest.mock import patch
 
 from spanmeter.collector_receiver import Addresses, CollectorSettings, run
 
@@ -69,6 +72,7 @@ class Receivers:
 
     def start(self, settings: CollectorSettings) -> Receiver:
         """A receiver that serves. Raises EOFError if it cannot."""
+        _start_fork_server()
         news, theirs = _forking.Pipe(duplex=False)
         process = _forking.Process(target=_serve, args=(settings, theirs))
         process.start()
@@ -85,6 +89,12 @@ def receivers() -> Generator[Receivers]:
     """Receivers for as long as the block lasts."""
     with ExitStack() as running:
         yield Receivers(running)
+
+
+def _start_fork_server() -> None:
+    """Once; before Python 3.12 it is not told `sys.path`, and goes without what it cannot find."""
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))):
+        forkserver.ensure_running()
 
 
 def _serve(settings: CollectorSettings, news: Connection) -> None:
