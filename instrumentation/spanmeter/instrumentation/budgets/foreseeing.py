@@ -26,7 +26,7 @@ SECONDS: Final = (
 USUAL_SECONDS: Final = 8
 """Of a video whose request does not say: what Veo makes, and more than Sora and Nova Reel do."""
 
-IMAGE_TOKENS: Final[Mapping[object, int]] = {"low": 408, "medium": 1584, "standard": 1584}
+IMAGE_TOKENS: Final[Mapping[str, int]] = {"low": 408, "medium": 1584, "standard": 1584}
 """Output of an image by its quality, at the largest of the usual sizes.
 
 Source: developers.openai.com/api/docs/guides/image-generation, "Cost and latency"."""
@@ -69,7 +69,7 @@ def foreseen_units(endpoint: Endpoint, body: Mapping[str, Any]) -> Units:
 def foreseen_output(endpoint: Endpoint, body: Mapping[str, Any], units: Units) -> int | None:
     """Tokens of an image or of speech; None for anything else."""
     if endpoint.operation == names.IMAGE_GENERATION:
-        return int(units["images"]) * IMAGE_TOKENS.get(body.get("quality"), MOST_IMAGE_TOKENS)
+        return int(units["images"]) * IMAGE_TOKENS.get(str(body.get("quality")), MOST_IMAGE_TOKENS)
     if endpoint.operation == names.SPEECH:
         return int(TOKENS_OF_CHARACTER * units.get("input_characters", 0))
     return None

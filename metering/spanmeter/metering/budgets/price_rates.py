@@ -22,7 +22,7 @@ from spanmeter.metering.plans.plan import NOTHING, Charge, Plan
 from spanmeter.metering.plans.price_of import left_by_discounts, price_at
 
 _KNOWN: Final = frozenset({"tenant_id", "provider", "operation", "model", "request_model"})
-
+"""Columns that rates are asked for by."""
 
 _OF_TOKENS: Final = (charge_units.COLUMNS | {TOKENS}) - {"requests"}
 

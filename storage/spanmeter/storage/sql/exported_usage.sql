@@ -6,12 +6,14 @@ WHERE booked_at >= %(booked_since)s AND time >= %(since)s AND time < %(until)s
 ORDER BY window_start;
 
 -- changed_actions --
--- Hours or days with rows of actions that rows were booked for since a moment: what comes late may be the first of all.
+-- Hours or days with rows of actions that rows were booked for since a moment, or that were refunded since: what comes
+-- late may be the first of all.
 SELECT DISTINCT {window} AS window_start
 FROM ledger
 WHERE time >= %(since)s AND time < %(until)s AND (tenant_id, action, idempotency_key) IN (
     SELECT tenant_id, action, idempotency_key FROM ledger
     WHERE booked_at >= %(booked_since)s AND action IS NOT NULL AND idempotency_key IS NOT NULL
+    UNION ALL SELECT tenant_id, action, idempotency_key FROM action_refunds WHERE recorded_at >= %(booked_since)s
 )
 ORDER BY window_start;
 
@@ -24,13 +26,19 @@ GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3;
 
 -- actions --
--- Actions by the window of their first success: one for each key, or without a key for each trace.
+-- Actions by the window of their first success: one for each key, or without a key for each trace. A refund ends one
+-- generation of a key, which counts no more.
 SELECT {window} AS window_start, tenant_id, dimensions, count(*)::numeric
 FROM (
     SELECT
-        tenant_id, min(time) FILTER (WHERE requests > 0) AS time,
+        tenant_id, action, coalesce(idempotency_key, encode(trace_id, 'hex')) AS key, generation,
+        min(time) FILTER (WHERE requests > 0) AS time,
         (array_agg({dimensions} ORDER BY time, trace_id, span_id) FILTER (WHERE requests > 0))[1] AS dimensions
-    FROM ledger
+    FROM ledger CROSS JOIN LATERAL (
+        SELECT count(*) AS generation FROM action_refunds AS refunds
+        WHERE refunds.tenant_id = ledger.tenant_id AND refunds.action = ledger.action
+            AND refunds.idempotency_key = ledger.idempotency_key AND refunds.refunded_at <= ledger.time
+    ) AS before
     WHERE time < %(until)s AND action IS NOT NULL AND status = 'ok' AND requests <> 0 AND {condition}
         AND (
             (tenant_id, action, idempotency_key) IN (
@@ -39,10 +47,14 @@ FROM (
             )
             OR idempotency_key IS NULL AND trace_id IS NOT NULL AND time >= %(since)s::timestamptz - interval '1 day'
         )
-    GROUP BY tenant_id, action, coalesce(idempotency_key, encode(trace_id, 'hex'))
+    GROUP BY tenant_id, action, key, generation
     HAVING sum(requests) > 0
 ) AS succeeded
-WHERE time >= %(since)s
+WHERE time >= %(since)s AND NOT EXISTS (
+    SELECT FROM action_refunds AS refunds
+    WHERE refunds.tenant_id = succeeded.tenant_id AND refunds.action = succeeded.action
+        AND refunds.idempotency_key = succeeded.key AND refunds.generation = succeeded.generation
+)
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3;
 
