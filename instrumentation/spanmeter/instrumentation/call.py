@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Final, cast
 from weakref import ReferenceType
 
-from opentelemetry.context import Context, create_key, get_current
+from opentelemetry.context import Context, attach, create_key, get_current
 
 from spanmeter.instrumentation.attempt import Attempt, first_seen
 from spanmeter.instrumentation.budgets.admission import Admission
@@ -181,6 +181,9 @@ def outliving(context: Context) -> Context:
     return Context(kept)
 
 
+# These two enter as any `Entry` does, but in fewer steps: they are on the way of every call.
+
+
 class Calling(Entry):
     """The making of a call, for `with`: inside, the call is current, and no identity is in the
     baggage."""
@@ -188,9 +191,9 @@ class Calling(Entry):
     __slots__ = ("call",)
 
     def __init__(self, call: Call) -> None:
-        self.call = call
-        context = call.context
-        super().__init__(context, None, {**call.private, _CALL: call}, context)
+        self.call, self.owner = call, None
+        self.outer = context = call.context
+        attach(Context({**context, **call.private, _CALL: call, ENTRY: self}))
 
     def __exit__(
         self,
@@ -218,9 +221,9 @@ class Sending(Entry):
     __slots__ = ("attempt", "call")
 
     def __init__(self, call: Call, context: Context) -> None:
-        self.call = call
+        self.call, self.owner, self.outer = call, None, context
         self.attempt = attempt = call.attempt()
-        super().__init__(context, None, {SPAN: attempt.recording.span, _CALL: None}, context)
+        attach(Context({**context, SPAN: attempt.recording.span, _CALL: None, ENTRY: self}))
 
     def __exit__(
         self,

@@ -20,7 +20,7 @@ ENTRY: Final = create_key("spanmeter-entry")
 class Entry:
     """One entering of a context, with further values, by an owner; `with` leaves it again.
 
-    `outer` is the current context, where that is at hand.
+    `outer` is what was current before.
     """
 
     __slots__ = ("outer", "owner")
@@ -30,10 +30,9 @@ class Entry:
         context: Context,
         owner: object = None,
         values: Mapping[str, object] = MappingProxyType({}),
-        outer: Context | None = None,
     ) -> None:
         self.owner = owner
-        self.outer = get_current() if outer is None else outer
+        self.outer = get_current()
         # In one go: each `set_value` copies the context.
         attach(Context({**context, **values, ENTRY: self}))
 
@@ -56,7 +55,7 @@ class Entry:
             while entry is not self:
                 if entry is None:
                     return
-                entry = cast("Entry", entry).outer.get(ENTRY)
+                entry = get_value(ENTRY, cast("Entry", entry).outer)
             attach(self.outer)
         except Exception as exc:  # noqa: BLE001 - on the way of every call, where a wrapper is felt
             report("Entry.leave", exc)

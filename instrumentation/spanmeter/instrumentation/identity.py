@@ -22,10 +22,19 @@ IDENTITY_NAMES: Final = frozenset(
     {*names.TOLD_BY_SPAN, names.USAGE_BILLABLE_STATE, names.USAGE_BYOK}
 )
 
+MAX_KNOWN: Final = 256
+"""Contexts' baggage that is remembered: that of the requests that are being served."""
+
 _SUSPENDED: Final = create_key("spanmeter-identity")
 
 # OpenTelemetry's key is private, and its own functions copy the context for each entry.
 (_BAGGAGE,) = baggage.clear(Context())
+
+_Parted = tuple[Identity, Mapping[str, object]]
+
+_known: Final[dict[int, tuple[object, _Parted]]] = {}
+"""What is set aside of a context's baggage, by that object: a context and what is in it never change, and the calls of
+one request are made in one."""
 
 
 def is_ours(name: str) -> bool:
@@ -60,7 +69,7 @@ def without_identity(context: Context | None = None) -> Context:
     return with_identity({}, context)
 
 
-def set_aside(context: Context) -> tuple[Identity, Mapping[str, object]]:
+def set_aside(context: Context) -> _Parted:
     """The identity in force, and the values to be set in a context that a provider is called in:
     there it is out of the baggage, and still `identity_in` it."""
     entries = context.get(_BAGGAGE)
@@ -71,17 +80,8 @@ def set_aside(context: Context) -> tuple[Identity, Mapping[str, object]]:
     return parted if parted[0] else (cast("Identity", context.get(_SUSPENDED) or {}), {})
 
 
-_Parted = tuple[Identity, Mapping[str, object]]
-
-_known: Final[dict[int, tuple[object, _Parted]]] = {}
-"""What is set aside of a context's baggage, by that object: a context and what is in it never change, and the calls of
-one request are made in one."""
-
-MAX_KNOWN: Final = 256
-"""Contexts' baggage that is remembered: that of the requests that are being served."""
-
-
 def _looked_at(entries: Mapping[str, object]) -> _Parted:
+    """What is set aside of baggage that is not known yet."""
     try:
         # Others may put anything into their baggage. Only texts are remembered: this raises for the rest.
         "".join(cast("Mapping[str, str]", entries).values())

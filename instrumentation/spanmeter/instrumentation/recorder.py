@@ -30,6 +30,7 @@ from spanmeter.instrumentation.guard import report
 from spanmeter.instrumentation.harvest import lineage
 from spanmeter.instrumentation.pipeline import encoding
 from spanmeter.instrumentation.pipeline.encoding import encoded_attributes
+from spanmeter.instrumentation.pipeline.python_spans import Fields
 from spanmeter.instrumentation.pipeline.shared import shared
 from spanmeter.instrumentation.span_attributes import put_attributes
 from spanmeter.instrumentation.version import VERSION
@@ -94,11 +95,9 @@ class Recorder:
         current = cast("Span | None", context.get(SPAN))
         parent = INVALID_SPAN_CONTEXT if current is None else current.get_span_context()
         try:
-            # A sampler is told what it may decide by: what is asked of whom.
+            # A sampler is told what it may decide by: what is asked of whom. The rest is put there when all is known.
             first = repeated.attributes or attributes
             span = self.tracer.start_span(name, context, kind, first, (), start)
-            if first is not attributes and span.is_recording():
-                put_attributes(span, attributes)
         except Exception as exc:  # noqa: BLE001 - the tracing is the application's, the record is not
             report("Recorder.begin", exc)
             span = NonRecordingSpan(parent)
@@ -157,16 +156,12 @@ class Recording:
     ) -> None:
         """Makes the record, with these attributes beside those that it began with."""
         end = time.time_ns() if end_ns is None else end_ns
-        trace_id, span_id, _, flags, state, _ = self._ids
+        own = {**self._attributes, **attributes}
+        trace_id, span_id, *_ = self._ids
         lineage.record_ended(trace_id, span_id, attributes.get(names.RESPONSE_ID))
         if (pipeline := self._recorder.pipeline) is not None:
             try:
-                own, encoded = self._own(attributes)
-                rest = b""
-                if failed or state:
-                    rest = _rest(state, failed=failed)
-                ids = (trace_id, span_id, self._parent_id, encoding.name(self._name), self._kind)
-                fields = (*ids, self._start, end, encoded, own, rest, flags)
+                fields = self._fields(own, end, failed=failed)
             except Exception as exc:  # noqa: BLE001 - the tracing is still to have its span
                 pipeline.lose("Recording.end", exc)
             else:
@@ -176,18 +171,21 @@ class Recording:
             if span.is_recording():
                 if failed:
                     span.set_status(StatusCode.ERROR)
-                put_attributes(span, attributes)
+                put_attributes(span, own)
         finally:
             span.end(end)
 
-    def _own(self, attributes: Mapping[str, Value]) -> tuple[dict[str, object], bytes]:
-        """The attributes that are this record's alone, and those that are encoded already."""
-        own: dict[str, object] = {**self._attributes, **attributes}
+    def _fields(self, own: Mapping[str, Value], end: int, *, failed: bool) -> Fields:
+        """The record, given the attributes that are its own."""
+        trace_id, span_id, _, flags, state, _ = self._ids
         repeated, encoded, _ = self._repeated
-        if repeated.keys().isdisjoint(own):
-            return own, encoded
-        # Some turned out otherwise in the end.
-        return {**repeated, **own}, b""
+        if not repeated.keys().isdisjoint(own):
+            # Some turned out otherwise in the end.
+            own, encoded = {**repeated, **own}, b""
+        rest = _rest(state, failed=failed) if failed or state else b""
+        ids = (trace_id, span_id, self._parent_id)
+        told = (encoding.name(self._name), self._kind, self._start, end)
+        return (*ids, *told, encoded, cast("dict[str, object]", own), rest, flags)
 
 
 def _rest(state: TraceState, *, failed: bool) -> bytes:

@@ -5,7 +5,7 @@ done to begin and end its span. Ours are texts and numbers of their own types, w
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import Span
@@ -21,7 +21,7 @@ def put_attributes(span: Span, attributes: Mapping[str, Any]) -> None:
         map(type, attributes.values())
     ):
         try:
-            kept: Any = span._attributes  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public takes them unseen
+            kept = cast("Any", span)._attributes  # noqa: SLF001 - nothing public takes them unseen
             held, most = kept._dict, kept.maxlen  # noqa: SLF001
             if kept.max_value_len is None and (most is None or len(held) + len(attributes) <= most):
                 with kept._lock:  # noqa: SLF001

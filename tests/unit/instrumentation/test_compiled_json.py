@@ -62,9 +62,9 @@ def test_a_document_that_is_damaged_is_read_as_python_reads_it(
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(document) - 1))
         document[at] = data.draw(st.sampled_from(b'{}[]",:\\0-19.ent \x00\xff'))
-    whole = parsed(bytes(document))
+    whole: Any = parsed(bytes(document))
     found = _json.members(bytes(document), NAMES)
-    if found is not None and isinstance(whole, dict):
+    if found is not None and whole is not ...:
         assert repr(found) == repr({name: whole[name] for name in found})
         assert found.keys() == whole.keys() & set(NAMES)
 

@@ -43,6 +43,6 @@ def _write(directory: Directory, batch: Batch, refusals: Sequence[Refusal]) -> i
     lost = 0
     for record, reason in refusals:
         grave.explain(reason)
-        lost += grave.put(record) is not YES
+        lost += grave.put(*record) is not YES
     grave.close(told=True)
     return lost
