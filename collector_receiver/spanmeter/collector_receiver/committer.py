@@ -215,7 +215,7 @@ class Committer:
         batch = [metered for submission in group for metered in submission.batch]
         rejected = [span for submission in group for span in submission.rejected]
         producers = merged(submission.producers for submission in group)
-        evaluations = [each for submission in group for each in submission.evaluations]
+        evaluations = [each for submission in group for each in submission.evaluations.scored]
         began = time.monotonic()
         try:
             written = ledger.write(batch, rejected, producers, evaluations)

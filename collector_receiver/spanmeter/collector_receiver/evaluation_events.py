@@ -5,7 +5,7 @@ one search, and is not walked through a second time.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -27,7 +27,7 @@ MARK: Final = EVALUATION_RESULT.encode()
 class Evaluations(NamedTuple):
     """What a request holds of evaluations, and how many more could not be used."""
 
-    scored: list[Scored]
+    scored: Sequence[Scored]
     unusable: int
 
 
@@ -38,15 +38,16 @@ class _Told(NamedTuple):
     time_ns: int
 
 
-_NONE: Final = Evaluations([], 0)
+NO_EVALUATIONS: Final = Evaluations((), 0)
 
 
 def evaluations_in(body: bytes, grant: Grant | None) -> Evaluations:
     """The evaluations in a serialized `ExportTraceServiceRequest` that `decode` has taken, sent with this key."""
     if MARK not in body:
-        return _NONE
+        return NO_EVALUATIONS
     key_id, tenants = grant or (None, None)
-    found = Evaluations([], 0)
+    scored: list[Scored] = []
+    unusable = 0
     for told in _told_in(ExportTraceServiceRequest.FromString(body)):
         try:
             evaluation = evaluation_told(
@@ -57,14 +58,14 @@ def evaluations_in(body: bytes, grant: Grant | None) -> Evaluations:
             )
         except Unmeterable as error:
             logger.debug("an evaluation cannot be used: %s", error.detail)
-            found = found._replace(unusable=found.unusable + 1)
+            unusable += 1
         except Exception:
             # Refusing the request for it would keep its calls from being booked for ever.
             logger.exception("could not read an evaluation")
-            found = found._replace(unusable=found.unusable + 1)
+            unusable += 1
         else:
-            found.scored.append(Scored(evaluation, "otlp", key_id, tenants))
-    return found
+            scored.append(Scored(evaluation, "otlp", key_id, tenants))
+    return Evaluations(scored, unusable)
 
 
 def _told_in(request: ExportTraceServiceRequest) -> Iterator[_Told]:

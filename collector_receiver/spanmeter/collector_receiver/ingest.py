@@ -72,7 +72,14 @@ class Ingest:
         self._submit(submission)
         copies = sum(is_tracing_copy(span) for span, _ in received)
         others = len(received) - submission.rows - copies
-        self._counters.add(Counts(received=len(received), not_llm=others, tracing_copies=copies))
+        self._counters.add(
+            Counts(
+                received=len(received),
+                not_llm=others,
+                tracing_copies=copies,
+                unusable_evaluations=submission.evaluations.unusable,
+            )
+        )
         confirmed = partial(self._committer.confirmed, submission)
         return Accepted(len(received), submission.committed, confirmed)
 
@@ -99,15 +106,13 @@ class Ingest:
         producers = (
             producers_of(received) if received else tellers_among(decode_resources(entry.body))
         )
-        evaluations, unusable = evaluations_in(entry.body, entry.grant)
-        self._counters.add(Counts(unusable_evaluations=unusable))
         return Submission(
             batch,
             rejected,
             entry.body,
             turn,
             producers,
-            evaluations,
+            evaluations_in(entry.body, entry.grant),
             entry.received_at,
             entry.grant,
         )

@@ -1,7 +1,7 @@
 """One export request on its way into the database, and the answer that its sender waits for."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, NamedTuple
 
+from spanmeter.collector_receiver.evaluation_events import NO_EVALUATIONS, Evaluations
 from spanmeter.collector_receiver.sender import Grant
-from spanmeter.storage.evaluations import Scored
 from spanmeter.storage.metered import Metered
 from spanmeter.storage.producers import Producer
 from spanmeter.storage.rejected import RejectedSpan
@@ -38,7 +38,7 @@ class Submission:
     """Who sent it: senders take turns."""
     producers: Mapping[str, Producer] = field(default_factory=dict[str, Producer])
     """Which of their numbered records it holds."""
-    evaluations: Sequence[Scored] = ()
+    evaluations: Evaluations = NO_EVALUATIONS
     """Scores of calls, its own or earlier ones."""
     received_at: datetime = field(default_factory=partial(datetime.now, UTC))
     """When the collector received it; what lies in the journal was received earlier than it arrives here."""
@@ -68,7 +68,7 @@ class Submission:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to commit."""
-        return not (self.rows or self.producers or self.evaluations)
+        return not (self.rows or self.producers or self.evaluations.scored)
 
     @property
     def rows(self) -> int:
@@ -79,4 +79,4 @@ class Submission:
     def size(self) -> int:
         """Bytes of memory that it holds while it waits, roughly."""
         kept = sum(len(span.payload) for span in self.rejected)
-        return len(self.body) + ROW_BYTES * (self.rows + len(self.evaluations)) + kept
+        return len(self.body) + ROW_BYTES * (self.rows + len(self.evaluations.scored)) + kept

@@ -8,13 +8,11 @@ from spanmeter.console.listing import Column, Listing, Value
 from spanmeter.metering.frontier import Better, Standing, dominating
 from spanmeter.storage.attributing import Period
 from spanmeter.storage.connection import Connection
-from spanmeter.storage.evaluations import DIMENSIONS, Quality, quality
+from spanmeter.storage.evaluations import Quality, quality
 
 # What people type for short; the ledger's own names work as well.
-SHORT: Final = {"tenant": "tenant_id", "service": "service_name"}
-LONG: Final = {column: short for short, column in SHORT.items()}
-
-NAMES: Final = tuple(LONG.get(name, name) for name in DIMENSIONS)
+_SHORT: Final = {"tenant": "tenant_id", "service": "service_name"}
+LONG: Final = {column: short for short, column in _SHORT.items()}
 
 SAME_WORK: Final = "feature"
 """Only what does the same can be compared: within a feature, where features are told apart."""
@@ -36,6 +34,12 @@ class Ranked(NamedTuple):
 
     quality: Quality
     dominated_by: Quality | None
+
+
+def dimensions(text: str) -> list[str]:
+    """The ledger's names in a comma-separated list, each once."""
+    names = (name for each in text.split(",") if (name := each.strip()))
+    return list(dict.fromkeys(_SHORT.get(name, name) for name in names))
 
 
 def ranked_quality(

@@ -123,7 +123,10 @@ def quality(
     }
     with database_errors():
         rows = connection.execute(_SQL["quality"].format(dimensions=told), asked).fetchall()
-    return [Quality(dict(zip(by, row[0], strict=False)), *row[1:-1], row[-1] or {}) for row in rows]
+    return [
+        Quality._make((dict(zip(by, row[0], strict=False)), *row[1:-1], row[-1] or {}))
+        for row in rows
+    ]
 
 
 def evaluations_of(connection: Connection, name: str, since: datetime, until: datetime) -> int:

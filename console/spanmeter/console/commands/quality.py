@@ -46,13 +46,13 @@ def quality(
     """Show what calls scored, what they cost, and which model or feature another one beats in both."""
     require("spanmeter quality", "collector")
     from spanmeter.console.ledger_access import ledger_dsn, reading
-    from spanmeter.console.quality import SHORT, quality_listing, ranked_quality
+    from spanmeter.console.quality import dimensions, quality_listing, ranked_quality
     from spanmeter.metering.frontier import Better
     from spanmeter.storage.attributing import Period
     from spanmeter.storage.errors import UnknownDimension
     from spanmeter.storage.evaluations import evaluated_names
 
-    names = [SHORT.get(name, name) for each in by.split(",") if (name := each.strip())]
+    names = dimensions(by)
     period = Period(since, until or datetime.now(UTC))
     with ledger_dsn(settings) as dsn, reading(dsn) as connection:
         evaluated = dict(evaluated_names(connection, since, period.until))

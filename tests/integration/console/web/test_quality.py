@@ -196,7 +196,7 @@ def test_the_page_shows_the_frontier(ledger: str, url: str) -> None:
             vain = page.locator('tr[data-name="gpt-vain"]')
             expect(vain.get_by_text("beaten by gpt-large")).to_be_visible()
             assert axe.complaints(page) == []
-            visit.picture("quality")
+            visit.picture("quality-frontier")
             assert visit.mishaps == []
             visit.context.close()
         _narrow(browser, url, key)

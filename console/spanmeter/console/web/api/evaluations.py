@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
 
-from spanmeter.console.quality import LONG, SHORT, Ranked, ranked_quality
+from spanmeter.console.quality import LONG, Ranked, dimensions, ranked_quality
 from spanmeter.console.web.asked_period import Asked
 from spanmeter.console.web.money import Money
 from spanmeter.console.web.principals import Evaluator, evaluator
@@ -49,7 +49,10 @@ class Told(BaseModel):
     span_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")] | None = None
     response_id: Text | None = Field(None, description="Names the call where it is given.")
     name: Text = Field(description="What was evaluated: relevance, correctness ...")
-    score: Annotated[float, Field(ge=-MAX_SCORE, le=MAX_SCORE, allow_inf_nan=False)] | None = None
+    score: (
+        Annotated[float, Field(strict=True, ge=-MAX_SCORE, le=MAX_SCORE, allow_inf_nan=False)]
+        | None
+    ) = None
     label: Annotated[Text, Field(max_length=MAX_LABEL)] | None = None
     error_type: Text | None = Field(None, description="Why the evaluation itself failed.")
     time: Annotated[AwareDatetime, BeforeValidator(_as_text)] | None = Field(
@@ -152,10 +155,9 @@ def quality(
     chosen = evaluation or next(iter(names), None)
     if chosen is None:
         return QualityRows(data=[], evaluation=None, evaluated={})
-    dimensions = tuple(SHORT.get(name, name) for each in by.split(",") if (name := each.strip()))
     try:
         found = ranked_quality(
-            view.connection, chosen, dimensions, asked.period, feature=feature, better=better
+            view.connection, chosen, dimensions(by), asked.period, feature=feature, better=better
         )
     except UnknownDimension as error:
         raise Problem.meaningless(str(error)) from error
