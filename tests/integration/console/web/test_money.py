@@ -200,7 +200,7 @@ def test_grants_are_made_once_and_taken_back(admin: Client, reader: Client) -> N
         made = admin.send("POST", "/v1/grants", wanted)
         assert (made.status_code, made.json()) == (201, {"changed": changed, "grant_id": "g-1"})
     (grant,) = reader.data("/v1/grants?tenant=hooli")
-    assert (grant["unit"], Decimal(grant["amount"])) == ("tokens", 1_000_000)
+    assert (grant["unit"], Decimal(grant["amount"])) == ("tokens", Decimal(1_000_000))
     assert admin.send("POST", "/v1/grants/g-1/void", {"note": "a mistake"}).status_code == 204
     assert admin.send("POST", "/v1/grants/g-1/void", {}).status_code == 409
     assert admin.send("POST", "/v1/grants/g-0/void", {}).status_code == 404
