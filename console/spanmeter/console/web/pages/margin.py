@@ -1,6 +1,6 @@
 """What tenants pay beside what they cost, the lowest margin first."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Final, NamedTuple
@@ -8,6 +8,7 @@ from typing import Annotated, Final, NamedTuple
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
+from spanmeter.console.margins import BY_TENANT
 from spanmeter.console.web.api.margin import (
     MarginBy,
     MarginRow,
@@ -108,12 +109,18 @@ def margin_csv(
     return csv_file("margin.csv", list(_COLUMNS), cells)
 
 
-def by_tenant(services: Services, month: date) -> dict[str, MarginRow] | None:
-    """Each tenant's margin of a month, in one currency; None: it is being worked out."""
-    known = _known(services, month, "tenant_id")
-    if isinstance(known, BeingWorkedOut):
-        return None
-    return {each.name: each for each in summed(known.found, month, "tenant_id") if each.name}
+def by_tenant(services: Services, month: date) -> AllMargins | None:
+    """Each tenant's margin of a month; None: it is being worked out."""
+    known = _known(services, month, BY_TENANT)
+    return None if isinstance(known, BeingWorkedOut) else known
+
+
+def of_tenants(
+    known: AllMargins, month: date, names: Collection[str | None]
+) -> dict[str, MarginRow]:
+    """Those of some tenants, by name."""
+    wanted = [each for each in known.found if each.tenant_id in names]
+    return {each.name: each for each in summed(wanted, month, BY_TENANT) if each.name}
 
 
 def _known(services: Services, month: date, by: str) -> AllMargins | BeingWorkedOut:
