@@ -45,8 +45,12 @@ class Visit:
         self, browser: Browser, url: str, width: Width = "wide", scheme: Scheme = "light"
     ) -> None:
         across, down = _SIZES[width]
+        # Without motion a chart is whole as soon as it is drawn.
         self.context: BrowserContext = browser.new_context(
-            base_url=url, viewport={"width": across, "height": down}, color_scheme=scheme
+            base_url=url,
+            viewport={"width": across, "height": down},
+            color_scheme=scheme,
+            reduced_motion="reduce",
         )
         self.context.set_default_timeout(PATIENCE.total_seconds() * 1000)
         self.page: Page = self.context.new_page()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from booking import event, metered, query
 from spanmeter.metering.alerts.finding import Contributor, Finding, Window
@@ -80,7 +81,7 @@ def _plans(connection: Connection, fee: str, price: str) -> None:
 
 
 def _budgets(connection: Connection, tenant: str, limit: str) -> None:
-    for name, members in {
+    budgets: dict[str, dict[str, Any]] = {
         f"{tenant}-monthly": {"scope": {"tenant": tenant}, "limit": limit, "action": "approve"},
         "each-tenant": {
             "scope": {"tenant": "*"},
@@ -100,7 +101,8 @@ def _budgets(connection: Connection, tenant: str, limit: str) -> None:
             "action": "clamp",
         },
         "watch": {"scope": {}, "limit": "1000", "action": "notify"},
-    }.items():
+    }
+    for name, members in budgets.items():
         set_budget(connection, read_budget(name, members), BY)
     ask_for_approval(connection, f"{tenant}-monthly", "{}", Decimal("0.25"), "assistant@host-1")
 

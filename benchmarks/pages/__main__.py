@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 import httpx
@@ -89,7 +90,7 @@ def settle(client: httpx.Client, paths: Iterator[str]) -> float:
     """Wait until what is worked out beside the requests is there; the seconds it took."""
     started = time.monotonic()
     for path in paths:
-        while client.get(path).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        while client.get(path).status_code == HTTPStatus.SERVICE_UNAVAILABLE:
             if time.monotonic() - started > WORKED_OUT:
                 raise SystemExit(f"{path} is not worked out after {WORKED_OUT:.0f} s")
             time.sleep(1)

@@ -1,6 +1,6 @@
-"""Statements of one tenant, for an operator or the tenant itself: what reveals its cost is told to who may see that."""
+"""Statements of one tenant, for an operator, or for the tenant itself without what reveals its cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +12,6 @@ from spanmeter.metering.statements.course import TwoCurrencies
 from spanmeter.metering.statements.statement import Statement, exact, total_of
 from spanmeter.storage.closings import Closing
 from spanmeter.storage.connection import Connection
-from spanmeter.storage.console_access import tenant_view
 from spanmeter.storage.errors import LedgerIncomplete
 from spanmeter.storage.tenant_statements import Statements
 
@@ -22,7 +21,7 @@ _INTERNAL: Final = ("unpriced", "no_plan")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A statement as far as it may be told: its document, and what there is to know beside it."""
+    """A statement: its document, and what there is to know beside it."""
 
     document: dict[str, Any]
     digest: str
@@ -49,6 +48,14 @@ class Told:
         """The month after, unless that is to come."""
         return following(self.month) if self.month < self.now else None
 
+    def costless(self) -> "Told":
+        """As a tenant is told it that is not shown what its usage costs."""
+        hidden = {"cost": None, "calls": None, "unpriced_calls": None, "uncharged_calls": None}
+        lines = [
+            _costless(line) for line in self.document["lines"] if line["kind"] not in _INTERNAL
+        ]
+        return replace(self, document={**self.document, **hidden, "lines": lines}, notes=[])
+
     @property
     def charged(self) -> bool:
         """Whether a plan was in force, so that there are amounts."""
@@ -56,30 +63,18 @@ class Told:
 
 
 class StatementAsked(NamedTuple):
-    """Whose, of which month (None: the one that is now), and whether it is told as the tenant itself is shown it."""
+    """Whose, of which month; None: the one that is now."""
 
     tenant: str
     month: date | None
-    own: bool
 
 
 @dataclass(frozen=True, slots=True)
 class TenantStatements:
-    """A tenant's statements. `cost`: whoever looks may see what its usage costs."""
+    """A tenant's statements."""
 
     statements: Statements
     tenant: str
-    cost: bool
-
-    @classmethod
-    def of_own(cls, connection: Connection, tenant: str) -> "TenantStatements":
-        """As the tenant is shown them."""
-        return cls(Statements(connection), tenant, tenant_view(connection, tenant).shows_cost)
-
-    @classmethod
-    def of_all(cls, connection: Connection, tenant: str) -> "TenantStatements":
-        """As an operator sees them."""
-        return cls(Statements(connection), tenant, cost=True)
 
     @property
     def month(self) -> date:
@@ -106,27 +101,19 @@ class TenantStatements:
     def _worked_out(self, found: Statement, closing: Closing | None) -> Told:
         changed = [] if closing is None else self.statements.changed_since(self.tenant, closing)
         return Told(
-            self._shown(found.document()),
+            found.document(),
             found.digest.hex(),
             closing,
             exact(total_of(changed)) if changed else None,
-            notes_of(found, closing, changed) if self.cost else [],
+            notes_of(found, closing, changed),
             self.month,
             self.closed(),
         )
 
     def _as_kept(self, closing: Closing) -> Told:
         note = "Rows of that time have left the ledger: this is what was kept when it was closed."
-        document = self._shown(closing.read())
-        closed = self.closed()
-        return Told(document, closing.digest.hex(), closing, None, [note], self.month, closed)
-
-    def _shown(self, document: dict[str, Any]) -> dict[str, Any]:
-        if self.cost:
-            return document
-        hidden = {"cost": None, "calls": None, "unpriced_calls": None, "uncharged_calls": None}
-        lines = [_costless(line) for line in document["lines"] if line["kind"] not in _INTERNAL]
-        return {**document, **hidden, "lines": lines}
+        digest, closed = closing.digest.hex(), self.closed()
+        return Told(closing.read(), digest, closing, None, [note], self.month, closed)
 
 
 def _costless(line: dict[str, Any]) -> dict[str, Any]:
@@ -138,10 +125,5 @@ def _costless(line: dict[str, Any]) -> dict[str, Any]:
 
 def told_statement(connection: Connection, asked: StatementAsked) -> Told:
     """The statement that is asked for. Raises Problem 409, DatabaseUnavailable."""
-    tenant, month, own = asked
-    kept = (
-        TenantStatements.of_own(connection, tenant)
-        if own
-        else TenantStatements.of_all(connection, tenant)
-    )
-    return kept.told(kept.month if month is None else month)
+    kept = TenantStatements(Statements(connection), asked.tenant)
+    return kept.told(kept.month if asked.month is None else asked.month)

@@ -1,6 +1,5 @@
 """Statements for requests: at once where they are quick, else as they were last, or as under way."""
 
-from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Final, NamedTuple
 
@@ -12,6 +11,7 @@ from spanmeter.console.web.statements import StatementAsked, Told
 from spanmeter.console.web.views import OneTenant
 from spanmeter.console.web.worked_out import PATIENCE, BeingWorkedOut
 from spanmeter.metering.plans.billing_periods import month_named
+from spanmeter.storage.console_access import tenant_view
 from spanmeter.storage.errors import StorageError
 
 _PATIENCE_OF_PROGRAMS: Final = 10.0
@@ -54,10 +54,16 @@ class AskedStatements:
             return Beside(None, working=False)
 
     def _read(self, month: str | None, patience: float) -> Told:
-        asked: date | None = None if month is None else month_named(month)
-        return self._services.statements.read(
-            StatementAsked(self.tenant, asked, self._own), patience
-        )
+        asked = StatementAsked(self.tenant, None if month is None else month_named(month))
+        told = self._services.statements.read(asked, patience)
+        return told if self._shows_cost() else told.costless()
+
+    def _shows_cost(self) -> bool:
+        """Whether whoever asks may see the cost now, however old the answer is."""
+        if not self._own:
+            return True
+        with self._services.snapshot() as connection:
+            return tenant_view(connection, self.tenant).shows_cost
 
 
 def asked_statements(

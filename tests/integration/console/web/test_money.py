@@ -168,6 +168,11 @@ def test_a_statement_is_the_commands_own_and_closed_ones_stay(
     own = acme.get(f"/v1/statements/{month:%Y-%m}").json()
     assert own["cost"] is own["unpriced_calls"] is own["calls"] is None
     assert (own["total"], own["lines"]) == (shown["total"], shown["lines"])
+    with closing(connect(ledger)) as connection:
+        for cost in (True, False):
+            set_tenant_view(connection, "acme", shows_models=False, shows_cost=cost, set_by="x")
+            told = acme.get(f"/v1/statements/{month:%Y-%m}").json()
+            assert (told["cost"] is not None) is cost
     (now,) = acme.data("/v1/statements")
     assert (now["state"], now["total"]) == ("open", shown["total"])
     assert admin.get("/v1/statements").status_code == 400

@@ -1,13 +1,14 @@
 """What tenants pay beside what they cost, the lowest margin first."""
 
-from collections.abc import Sequence
-from datetime import date, timedelta
+from collections.abc import Collection, Sequence
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Final, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
+from spanmeter.console.margins import BY_TENANT
 from spanmeter.console.web.api.margin import (
     MarginBy,
     MarginRow,
@@ -32,6 +33,9 @@ TheServices = Annotated[Services, Depends(services_of)]
 AnOperator = Annotated[Operator, Depends(operator)]
 
 CHOICES: Final = ("tenant", "plan", "account_type", "feature", "model")
+_NOTHING: Final = AllMargins((), datetime.min.replace(tzinfo=UTC), ())
+"""While there is no answer yet."""
+
 _COLUMNS: Final = tuple(MarginRow.model_fields)
 _ON_A_PAGE: Final = 50
 
@@ -64,7 +68,9 @@ def margin(
     """Revenue, cost and margin of a month by tenant, plan or segment."""
     asked, what = the_month(month), the_dimension(by)
     known = _known(services, asked, what)
-    rows = [] if isinstance(known, BeingWorkedOut) else summed(known.found, asked, what)
+    working = known.steps if isinstance(known, BeingWorkedOut) else None
+    told = _NOTHING if isinstance(known, BeingWorkedOut) else known
+    rows = summed(told.found, asked, what)
     found = [each for each in rows if search.lower() in (each.name or "").lower()]
     shown = found[start : start + _ON_A_PAGE]
     return page(
@@ -72,12 +78,12 @@ def margin(
         "margin.html",
         month=asked,
         before=following(asked, -1),
-        after=following(asked) if asked < date.today().replace(day=1) else None,  # noqa: DTZ011
+        after=following(asked) if asked < the_month(None) else None,
         by=by,
         choices=CHOICES,
-        working=known.steps if isinstance(known, BeingWorkedOut) else None,
-        as_of=None if isinstance(known, BeingWorkedOut) else known.as_of,
-        troubles=[] if isinstance(known, BeingWorkedOut) else known.troubles,
+        working=working,
+        as_of=told.as_of,
+        troubles=told.troubles,
         sums=_sums(rows),
         found=shown,
         greatest=max((max(each.revenue or 0, each.cost) for each in shown), default=0),
@@ -85,7 +91,6 @@ def margin(
         start=start,
         following=start + _ON_A_PAGE if len(found) > start + _ON_A_PAGE else None,
         search=search,
-        last_day=following(asked) - timedelta(days=1),
     )
 
 
@@ -104,12 +109,18 @@ def margin_csv(
     return csv_file("margin.csv", list(_COLUMNS), cells)
 
 
-def by_tenant(services: Services, month: date) -> dict[str, MarginRow] | None:
-    """Each tenant's margin of a month, in one currency; None: it is being worked out."""
-    known = _known(services, month, "tenant_id")
-    if isinstance(known, BeingWorkedOut):
-        return None
-    return {each.name: each for each in summed(known.found, month, "tenant_id") if each.name}
+def by_tenant(services: Services, month: date) -> AllMargins | None:
+    """Each tenant's margin of a month; None: it is being worked out."""
+    known = _known(services, month, BY_TENANT)
+    return None if isinstance(known, BeingWorkedOut) else known
+
+
+def of_tenants(
+    known: AllMargins, month: date, names: Collection[str | None]
+) -> dict[str, MarginRow]:
+    """Those of some tenants, by name."""
+    wanted = [each for each in known.found if each.tenant_id in names]
+    return {each.name: each for each in summed(wanted, month, BY_TENANT) if each.name}
 
 
 def _known(services: Services, month: date, by: str) -> AllMargins | BeingWorkedOut:

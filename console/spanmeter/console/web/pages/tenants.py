@@ -15,7 +15,7 @@ from spanmeter.console.web.concentration import concentration
 from spanmeter.console.web.details import DetailsAsked
 from spanmeter.console.web.forms import SentForm
 from spanmeter.console.web.limits import EVERYTHING, TenantLimit, limits_of
-from spanmeter.console.web.pages.margin import by_tenant
+from spanmeter.console.web.pages.margin import by_tenant, of_tenants
 from spanmeter.console.web.pages.overview import Currency
 from spanmeter.console.web.principals import Operator, administrator, operator
 from spanmeter.console.web.rendering import page
@@ -47,18 +47,21 @@ def tenants(
 ) -> Response:
     """All tenants, greatest cost first, with their margin of this month."""
     month = datetime.now(UTC).date().replace(day=1)
-    margins = by_tenant(services, month)
+    known_margins = by_tenant(services, month)
     with services.snapshot() as connection:
         view = View.of_all(connection)
         now = totals(view, asked, currency)
         known = lines(view, "tenant_id", asked, now.currency, compared=True)
     found = [each for each in known if search.lower() in _name(each).lower()]
+    shown = found[start : start + _ON_A_PAGE]
+    names = {each.name for each in shown}
+    margins = None if known_margins is None else of_tenants(known_margins, month, names)
     return page(
         request,
         "tenants.html",
         asked=asked,
         totals=now,
-        found=found[start : start + _ON_A_PAGE],
+        found=shown,
         count=len(found),
         start=start,
         following=start + _ON_A_PAGE if len(found) > start + _ON_A_PAGE else None,
