@@ -311,7 +311,7 @@ def test_a_message_carries_the_context_in_its_headers() -> None:
 # These stand between the application and all the rest: each hands on to what may fail, and catches.
 BOUNDARY = re.compile(
     r"_start$|_submit|within|_hand_over|Carried\.__call__|.*(run_in_context|wrapper)$"
-    r"|Usage\.__call__|UsageScope|ContextScope\.__|Entry\.__"
+    r"|Usage\.__call__|UsageScope|ContextScope\.__|Entry\.(__|leave$)"
 )
 
 
