@@ -115,6 +115,8 @@ class _Server(uvicorn.Server):
                 lifespan="off",
                 log_config=None,
                 access_log=False,
+                # As providers do: one closed while a request is on its way is a call that failed.
+                timeout_keep_alive=75,
                 timeout_graceful_shutdown=2,
             )
         )
