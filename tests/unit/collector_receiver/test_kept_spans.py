@@ -25,7 +25,6 @@ from spanmeter.metering.rates import Rates
 from spanmeter.metering.reads import WHOLE, places_of
 from spanmeter.metering.unmeterable import Unmeterable
 
-NOW = datetime.now(UTC)
 METER = Meter(Rates.pinned())
 SECRET = "the patient's name is not told to anybody, and neither is what he came to the doctor for"
 """Longer than any word that a usage block may have."""
@@ -91,7 +90,7 @@ def one(body: bytes) -> Received:
 def outcome(each: Received, meter: Meter = METER) -> object:
     """The event, or why there is none."""
     try:
-        return meter.meter(each.span, NOW)
+        return meter.meter(each.span, datetime.now(UTC))
     except Unmeterable as error:
         return error.reason
 

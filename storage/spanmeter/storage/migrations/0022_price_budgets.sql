@@ -1,5 +1,4 @@
--- Budgets on what tenants are charged: what plans look at is told of all that budgets count, and a change of a plan is
--- noted, so that prices are counted anew.
+-- Budgets on what tenants are charged: they are told all that plans look at, and of a plan's change, to count anew.
 
 CREATE OR REPLACE VIEW budgetable_usage AS
 SELECT

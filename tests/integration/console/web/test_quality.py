@@ -152,20 +152,23 @@ def test_a_key_of_one_tenant_scores_its_own_calls_alone(
 
 
 @pytest.mark.parametrize(
-    ("told", "what"),
+    ("told", "status", "what"),
     [
-        ({"name": "x", "score": 1}, "names a span, or the id of a response"),
-        ({"name": "x", "response_id": "r"}, "a score, a label, or the error"),
-        ({"name": "x", "score": 1, "trace_id": "0" * 32}, "trace_id and span_id, both"),
-        ({"name": "x", "score": 1e10, "response_id": "r"}, "less than or equal"),
-        ({"name": "a\0b", "score": 1, "response_id": "r"}, "pattern"),
+        ({"name": "x", "score": 1}, 400, "names a span, or the id of a response"),
+        ({"name": "x", "response_id": "r"}, 400, "a score, a label, or the error"),
+        ({"name": "x", "score": 1, "trace_id": "0" * 32}, 400, "trace_id and span_id, both"),
+        ({"name": "x", "score": 1e10, "response_id": "r"}, 422, "less than or equal"),
+        ({"name": "a\0b", "score": 1, "response_id": "r"}, 422, "pattern"),
     ],
 )
 def test_what_is_no_evaluation_is_refused(
-    evaluator: Client, told: dict[str, Any], what: str
+    evaluator: Client, told: dict[str, Any], status: int, what: str
 ) -> None:
     answer = evaluator.send("POST", "/v1/evaluations", {"evaluations": [told]})
-    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    )
     assert what in answer.json()["detail"]
 
 
