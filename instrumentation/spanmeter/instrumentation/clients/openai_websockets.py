@@ -6,7 +6,7 @@ in, `recv_bytes` of the connection, in all versions that have one.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -216,7 +216,7 @@ def _taps(module: str, name: str, endpoint: Endpoint, *, is_async: bool) -> tupl
 def _asks_for_response(args: Arguments, kwargs: Keywords) -> bool:
     """Whether a message asks for a response. Those that the provider begins by itself, nobody is asked about."""
     event = args[0] if args else kwargs.get("event")
-    kind = event.get("type") if isinstance(event, Mapping) else getattr(event, "type", None)
+    kind: object = mapping(event).get("type") or getattr(event, "type", None)
     return kind == "response.create"
 
 
