@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from spanmeter.collector_receiver.decode import parsed
 from spanmeter.collector_receiver.parsed_values import attributes_of
 from spanmeter.collector_receiver.sender import Grant
 from spanmeter.metering.attributes import EVALUATION_RESULT
@@ -42,13 +43,14 @@ NO_EVALUATIONS: Final = Evaluations((), 0)
 
 
 def evaluations_in(body: bytes, grant: Grant | None) -> Evaluations:
-    """The evaluations in a serialized `ExportTraceServiceRequest` that `decode` has taken, sent with this key."""
+    """The evaluations in a serialized `ExportTraceServiceRequest` that `decode` takes, sent with this key. Raises
+    `Undecodable`."""
     if MARK not in body:
         return NO_EVALUATIONS
     key_id, tenants = grant or (None, None)
     scored: list[Scored] = []
     unusable = 0
-    for told in _told_in(ExportTraceServiceRequest.FromString(body)):
+    for told in _told_in(parsed(body)):
         try:
             evaluation = evaluation_told(
                 attributes_of(told.attributes),

@@ -93,19 +93,7 @@ class Collector:
         self._threads = ThreadPoolExecutor(
             settings.handlers, thread_name_prefix="spanmeter-handler"
         )
-        self._grpc = GrpcServer(
-            GrpcService(
-                exports,
-                logs,
-                budgets,
-                senders,
-                self._counters,
-                deadline_margin=settings.deadline_margin,
-            ),
-            self._threads,
-            max_bytes=settings.max_request_bytes,
-            shared=settings.shared,
-        )
+        self._grpc = self._serving_grpc(exports, logs, budgets, senders)
         self._http_service = HttpService(
             exports,
             logs,
@@ -120,6 +108,22 @@ class Collector:
         )
         self._http = HttpServer(self._http_service, shared=settings.shared)
         self._addresses: Addresses | None = None
+
+    def _serving_grpc(
+        self, exports: Exports, logs: LogExports, budgets: BudgetService, senders: Senders
+    ) -> GrpcServer:
+        settings = self._settings
+        service = GrpcService(
+            exports,
+            logs,
+            budgets,
+            senders,
+            self._counters,
+            deadline_margin=settings.deadline_margin,
+        )
+        return GrpcServer(
+            service, self._threads, max_bytes=settings.max_request_bytes, shared=settings.shared
+        )
 
     def _committing(self) -> Committer:
         settings = self._settings
